@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Maps, filter, account, emit. Every back-end in hooks/ ends in account().
+ *
+ * The loader puts event.h, kernel.h (with this kernel's offsets), this file and one hook file
+ * together before BCC sees them: BCC rewrites map calls only in the main file.
+ */
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define MSG_PEEK 0x2
+#define MSG_ERRQUEUE 0x2000
+#define SUN_PATH_OFFSET 2
+
+#define READ(field) \
+	({ typeof(field) value_; __builtin_memset(&value_, 0, sizeof(value_)); \
+	   bpf_probe_read_kernel(&value_, sizeof(value_), &(field)); value_; })
+#define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
+
+/* Four bits a process: an array look-up costs a sixth of a hash miss, and misses are the rule. */
+BPF_ARRAY(filter, u64, NETIO_FILTER_WORDS);
+BPF_HASH(procs, u32, struct proc, NETIO_MAX_PIDS);
+BPF_HASH(exited, struct proc_key, struct proc, NETIO_MAX_PIDS);
+BPF_HASH(holds, struct proc_key, struct hold, NETIO_MAX_PIDS);
+BPF_HASH(conns, struct conn_key, struct conn, NETIO_MAX_CONNECTIONS);
+BPF_HASH(names, u32, struct unix_names, NETIO_MAX_NAMES);
+BPF_ARRAY(next_id, u64, 1);
+BPF_ARRAY(config, u64, NETIO_CONFIG_COUNT);
+BPF_ARRAY(stats, u64, NETIO_STAT_COUNT);
+BPF_RINGBUF_OUTPUT(events, NETIO_RING_PAGES);
+BPF_RINGBUF_OUTPUT(meta, NETIO_META_PAGES);
+
+/* The far end of one datagram, where the socket itself is not connected. */
+struct peer {
+	u16 family;
+	u16 port;
+	u8 addr[16];
+};
+
+/* One operation, as a back-end saw it. */
+struct op {
+	u64 bytes;
+	u64 ops;
+	u32 call;
+	u32 dir;
+};
+
+static __always_inline u64 filter_of(u32 tgid)
+{
+	u32 index = tgid >> 4;
+	u64 *word = filter.lookup(&index);
+
+	return word ? *word >> ((tgid & 15) * 4) & 15 : 0;
+}
+
+static __always_inline void count(u32 stat)
+{
+	u64 *value = stats.lookup(&stat);
+
+	if (value)
+		ADD(*value, 1);
+}
+
+static __always_inline u64 configured(u32 index)
+{
+	u64 *value = config.lookup(&index);
+
+	return value ? *value : 0;
+}
+
+static __always_inline u16 swap16(u16 v)
+{
+	return v << 8 | v >> 8;
+}
+
+/* The socket behind an open file, or NULL: only a socket's private_data is a struct socket. */
+static __always_inline struct sock *file_sk(struct file *file)
+{
+	struct inode *inode;
+	struct socket *socket;
+
+	if (!file)
+		return NULL;
+	inode = READ(file->f_inode);
+	if ((READ(inode->i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = READ(file->private_data);
+	return socket ? READ(socket->sk) : NULL;
+}
+
+static __always_inline struct sock *fd_sk(u32 fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct files_struct *files = READ(task->files);
+	struct fdtable *fdt;
+	struct file **table;
+
+	if (!files)
+		return NULL;
+	fdt = READ(files->fdt);
+	if (fd >= READ(fdt->max_fds))
+		return NULL;
+	table = READ(fdt->fd);
+	return file_sk(READ(table[fd]));
+}
+
+/* A sockaddr that the process itself handed to the kernel. It can only lie about its own peer. */
+static __always_inline void peer_from_user(struct peer *peer, u64 addr)
+{
+	struct { u16 family; u16 port; u8 rest[24]; } sa = {};
+
+	if (!addr || bpf_probe_read_user(&sa, 8, (void *)addr))
+		return;
+	if (sa.family == AF_INET) {
+		__builtin_memcpy(peer->addr, sa.rest, 4);
+	} else if (sa.family == AF_INET6) {
+		if (bpf_probe_read_user(&sa, 24, (void *)addr))
+			return;
+		__builtin_memcpy(peer->addr, sa.rest + 4, 16);
+	} else {
+		return;
+	}
+	peer->family = sa.family;
+	peer->port = swap16(sa.port);
+}
+
+static __always_inline void identify_unix(struct conn_key *key, struct sock *sk)
+{
+	struct socket *socket = READ(sk->sk_socket);
+	struct file *file = socket ? READ(socket->file) : NULL;
+	struct inode *inode = file ? READ(file->f_inode) : NULL;
+
+	/* A socket without a file has no inode number that lasts; its address tells it apart. */
+	key->sock = inode ? READ(inode->i_ino) : (u64)sk;
+}
+
+static __always_inline void identify(struct conn_key *key, struct sock *sk, struct peer *peer)
+{
+	key->family = READ(sk->__sk_common.skc_family);
+	key->type = READ(sk->sk_type);
+	key->proto = READ(sk->sk_protocol);
+	if (key->family == AF_INET) {
+		*(u32 *)key->laddr = READ(sk->__sk_common.skc_rcv_saddr);
+		*(u32 *)key->raddr = READ(sk->__sk_common.skc_daddr);
+#ifndef NETIO_LACKS_sock_common_skc_v6_daddr
+	} else if (key->family == AF_INET6) {
+		bpf_probe_read_kernel(key->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(key->raddr, 16, &sk->__sk_common.skc_v6_daddr);
+#endif
+	} else {
+		identify_unix(key, sk);
+		return;
+	}
+	/* Not skc_num: the kernel clears that when a connection closes, with data still to be read. */
+	key->lport = swap16(READ(((struct inet_sock *)sk)->inet_sport));
+	key->rport = swap16(READ(sk->__sk_common.skc_dport));
+	if (!key->rport && peer && peer->family) {
+		key->rport = peer->port;
+		__builtin_memcpy(key->raddr, peer->addr, 16);
+	}
+}
+
+static __always_inline u16 unix_name(u8 *to, struct sock *sk)
+{
+	struct unix_address *addr = sk ? READ(((struct unix_sock *)sk)->addr) : NULL;
+	u64 len;
+
+	if (!addr)
+		return 0;
+	len = (u32)READ(addr->len) - SUN_PATH_OFFSET;
+	/* The verifier must see the bound on the very register that is passed. */
+	asm volatile("" : "+r"(len));
+	if (len > 108)
+		return 0;
+	if (bpf_probe_read_kernel(to, len, addr->name + SUN_PATH_OFFSET))
+		return 0;
+	return len;
+}
+
+/* Tell the broker what an id in the events means. Done again after each change of epoch. */
+static __always_inline void announce_unix(struct conn *conn, struct conn_key *key,
+					  struct sock *sk, u32 epoch)
+{
+	struct meta_unix *m = meta.ringbuf_reserve(sizeof(struct meta_unix));
+	u32 id = conn->id;
+
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return;
+	}
+	__builtin_memset(m, 0, sizeof(*m));
+	m->kind = NETIO_META_UNIX;
+	m->id = id;
+	m->peer_pid = conn->peer_pid;
+	m->key = *key;
+	m->names.local_len = unix_name(m->names.local, sk);
+	m->names.remote_len = unix_name(m->names.remote, READ(((struct unix_sock *)sk)->peer));
+	names.update(&id, &m->names);
+	meta.ringbuf_submit(m, 0);
+	conn->epoch = epoch;
+}
+
+static __always_inline void announce(struct conn *conn, struct conn_key *key, u32 epoch)
+{
+	struct meta_conn *m = meta.ringbuf_reserve(sizeof(struct meta_conn));
+
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return;
+	}
+	m->kind = NETIO_META_CONN;
+	m->id = conn->id;
+	m->peer_pid = conn->peer_pid;
+	m->pad = 0;
+	m->key = *key;
+	meta.ringbuf_submit(m, 0);
+	conn->epoch = epoch;
+}
+
+static __always_inline struct conn *conn_new(struct conn_key *key, struct sock *sk, u64 now)
+{
+	struct conn fresh = {};
+	u32 zero = 0;
+	u64 *next = next_id.lookup(&zero);
+
+	if (!next)
+		return NULL;
+	fresh.first = now;
+	/* id 0 means "no row"; it comes up once in 2^32 connections and is passed over. */
+	fresh.id = ADD(*next, 1) + 1;
+	if (!fresh.id)
+		fresh.id = ADD(*next, 1) + 1;
+	if (key->family == AF_UNIX) {
+		struct pid *pid = READ(sk->sk_peer_pid);
+
+		if (pid)
+			fresh.peer_pid = READ(pid->numbers[0].nr);
+	}
+	conns.insert(key, &fresh);	/* another CPU may have been first: then its row serves */
+	return conns.lookup(key);
+}
+
+static __always_inline void emit(struct proc *proc, struct conn *conn, struct op *op, u64 now)
+{
+	struct event *e = events.ringbuf_reserve(sizeof(struct event));
+	u64 id = bpf_get_current_pid_tgid();
+
+	if (!e) {
+		ADD(proc->lost, 1);
+		count(NETIO_STAT_EVENTS_LOST);
+		return;
+	}
+	e->time = now;
+	e->tgid = id >> 32;
+	e->tid = id;
+	e->conn = conn ? conn->id : 0;
+	e->bytes = op->bytes > 0xffffffff ? 0xffffffff : op->bytes;
+	e->lost = proc->lost;
+	e->dir = op->dir;
+	e->call = op->call;
+	e->pad = 0;
+	events.ringbuf_submit(e, 0);
+}
+
+/*
+ * Count one operation of the current process on `sk` and, where someone is watching, say so.
+ *
+ * The row is counted before the total: whoever reads the total first and the rows after finds
+ * rows that add up to at least the total, so a difference means bytes without a row, never a
+ * count under way.
+ */
+static __always_inline int account(u64 wanted, struct sock *sk, struct peer *peer, struct op *op)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct proc *proc = procs.lookup(&tgid);
+	struct conn_key key = {};
+	struct conn *conn;
+	u64 now, epoch;
+
+	if (!proc || !sk)
+		return 0;
+	key.start = proc->start;
+	key.tgid = tgid;
+	identify(&key, sk, peer);
+	if (key.family == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
+		return 0;
+	now = bpf_ktime_get_ns();
+	conn = conns.lookup(&key);
+	if (!conn)
+		conn = conn_new(&key, sk, now);
+	if (conn) {
+		epoch = configured(NETIO_CONFIG_EPOCH);
+		if (conn->epoch != (u32)epoch) {
+			if (key.family == AF_UNIX)
+				announce_unix(conn, &key, sk, epoch);
+			else
+				announce(conn, &key, epoch);
+		}
+		if (op->dir == NETIO_DIR_SEND) {
+			ADD(conn->sent_bytes, op->bytes);
+			ADD(conn->send_ops, op->ops);
+		} else {
+			ADD(conn->recv_bytes, op->bytes);
+			ADD(conn->recv_ops, op->ops);
+		}
+		conn->last = now;
+	} else {
+		count(NETIO_STAT_CONNS_FULL);
+	}
+	if (op->dir == NETIO_DIR_SEND) {
+		ADD(proc->sent_bytes, op->bytes);
+		ADD(proc->send_ops, op->ops);
+	} else {
+		ADD(proc->recv_bytes, op->bytes);
+		ADD(proc->recv_ops, op->ops);
+	}
+	if (wanted & NETIO_FILTER_STREAM)
+		emit(proc, conn, op, now);
+	return 0;
+}
+
+/*
+ * The last thread of a process is gone (args: task). signal->live says so on every kernel; the
+ * tracepoint's own group_dead argument is new. No socket call can follow: a thread gets here
+ * after its last return to user mode. The entry leaves procs, so that a process that is given
+ * the same PID is not counted.
+ */
+RAW_TRACEPOINT_PROBE(sched_process_exit)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	u32 tgid = READ(task->tgid);
+	struct proc *proc = procs.lookup(&tgid);
+	struct signal_struct *signal;
+	struct proc_key key = {};
+	struct proc last;
+	struct meta_exit *m;
+
+	if (!proc)
+		return 0;
+	signal = READ(task->signal);
+	if (READ(signal->live))
+		return 0;
+	last = *proc;
+	last.until = bpf_ktime_get_ns();
+	key.start = last.start;
+	key.tgid = tgid;
+	exited.update(&key, &last);
+	procs.delete(&tgid);
+	m = meta.ringbuf_reserve(sizeof(struct meta_exit));
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return 0;
+	}
+	m->kind = NETIO_META_EXIT;
+	m->tgid = tgid;
+	m->proc = last;
+	meta.ringbuf_submit(m, 0);
+	return 0;
+}
+
+/* A process takes another name: execve(2) and prctl(PR_SET_NAME) (args: task, comm). */
+RAW_TRACEPOINT_PROBE(task_rename)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	u32 tgid = READ(task->tgid);
+	struct meta_comm *m;
+
+	if (!filter_of(tgid) || READ(task->group_leader) != task)
+		return 0;
+	m = meta.ringbuf_reserve(sizeof(struct meta_comm));
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return 0;
+	}
+	m->kind = NETIO_META_COMM;
+	m->tgid = tgid;
+	__builtin_memset(m->comm, 0, sizeof(m->comm));
+	bpf_probe_read_kernel_str(m->comm, sizeof(m->comm), (void *)ctx->args[1]);
+	meta.ringbuf_submit(m, 0);
+	return 0;
+}

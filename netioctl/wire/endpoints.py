@@ -1,0 +1,84 @@
+"""How the two ends of a connection are written: `127.0.0.1:80`, `[::1]:443`, `/run/x.sock`, `@name`."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+_KEY = struct.Struct("<QIHHHHHH16s16sQ")
+_FAMILIES = {
+    1: "unix",
+    2: "inet",
+    10: "inet6",
+    16: "netlink",
+    17: "packet",
+    40: "vsock",
+}
+_PROTOS = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    58: "icmpv6",
+    132: "sctp",
+    136: "udplite",
+    255: "raw",
+    262: "mptcp",
+}
+_TYPES = {1: "stream", 2: "dgram", 3: "raw", 5: "seqpacket"}
+_INET, _INET6, _UNIX = 2, 10, 1
+
+
+class Connection(NamedTuple):
+    """A connection in words; None where something is unknown. `local` is the watched process's side."""
+
+    pid: int
+    family: str | None
+    proto: str | None
+    local: str | None
+    remote: str | None
+
+
+#: What bytes belong to that have no row of their own.
+UNKNOWN = Connection(0, None, None, None, None)
+
+
+def describe(key: bytes, peer_pid: int, local: bytes, remote: bytes) -> Connection:
+    """The words for struct conn_key's 64 bytes, with a unix socket's raw names (sun_path)."""
+    fields = _KEY.unpack(key)
+    _, tgid, family, kind, proto, lport, rport, _, laddr, raddr, _ = fields
+    family_name = _FAMILIES.get(family, f"family{family}")
+    if family in (_INET, _INET6):
+        return Connection(
+            tgid,
+            family_name,
+            _PROTOS.get(proto, f"proto{proto}"),
+            inet(family, laddr, lport),
+            inet(family, raddr, rport) if rport or any(raddr) else None,
+        )
+    proto_name = _TYPES.get(kind, f"type{kind}")
+    if family == _UNIX:
+        far = unix(remote) or (f"pid {peer_pid}" if peer_pid else None)
+        return Connection(tgid, family_name, proto_name, unix(local), far)
+    return Connection(tgid, family_name, proto_name, None, None)
+
+
+def inet(family: int, address: bytes, port: int) -> str:
+    """`127.0.0.1:80` or `[::1]:443` from an address in network byte order."""
+    if family == _INET:
+        return f"{socket.inet_ntop(socket.AF_INET, address[:4])}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
+
+
+def unix(name: bytes) -> str | None:
+    """A path, or `@name` for the abstract namespace, or None; unprintable bytes as `\\xNN`."""
+    if not name:
+        return None
+    prefix, raw = ("@", name[1:]) if name[:1] == b"\0" else ("", name.split(b"\0", 1)[0])
+    text = raw.decode("utf-8", "backslashreplace")
+    return prefix + "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    return "".join(f"\\x{b:02x}" for b in char.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,115 @@
+"""Stream frames: topic, header, events, connection entries. Layout: PROTOCOL.md section 2."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from netioctl.wire import PROTOCOL_VERSION
+from netioctl.wire.errors import ProtocolError, VersionMismatch
+
+#: Largest frame that is published, in bytes, topic included.
+MAX_FRAME = 65536
+
+_HEADER = struct.Struct("<HHIQQIIQIIQq16s")
+_ENTRY = struct.Struct("<IIIHH")
+#: Bytes of the fixed part of a connection entry: its own header and struct conn_key.
+ENTRY_FIXED = _ENTRY.size + 64
+
+
+class Header(NamedTuple):
+    """A frame's header; see PROTOCOL.md for each field."""
+
+    version: int
+    flags: int
+    layout: int
+    epoch: int
+    first: int
+    count: int
+    conns: int
+    start: int
+    tgid: int
+    reserved: int
+    lost: int
+    wall_offset: int
+    comm: bytes
+
+    def pack(self) -> bytes:
+        """The header's bytes."""
+        return _HEADER.pack(*self)
+
+
+class Entry(NamedTuple):
+    """A connection entry: `key` is struct conn_key's 64 bytes, names are raw sun_path bytes."""
+
+    id: int
+    peer_pid: int
+    key: bytes
+    local: bytes
+    remote: bytes
+
+
+HEADER_SIZE = _HEADER.size
+
+
+def topic(pid: int) -> bytes:
+    """The topic of a process; the last dot keeps 123 from matching 1234."""
+    return b"pid.%d." % pid
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """The bytes of a connection entry, padded to a multiple of 8."""
+    used = ENTRY_FIXED + len(entry.local) + len(entry.remote)
+    size = -(-used // 8) * 8
+    head = _ENTRY.pack(size, entry.id, entry.peer_pid, len(entry.local), len(entry.remote))
+    return (head + entry.key + entry.local + entry.remote).ljust(size, b"\0")
+
+
+def unpack(frame: bytes, event_size: int) -> tuple[Header, memoryview, memoryview]:
+    """Split a frame into header, events and connection entries (views into `frame`).
+
+    Raises:
+        VersionMismatch: the frame is of another protocol version.
+        ProtocolError: it is not a frame, or its counts do not fit its size.
+    """
+    # A topic is "pid.<digits>.": its end is the second dot.
+    end = frame.find(b".", 4) + 1
+    if not frame.startswith(b"pid.") or not end or len(frame) < end + HEADER_SIZE:
+        raise ProtocolError("a message on the stream is not a netio frame")
+    header = Header._make(_HEADER.unpack_from(frame, end))
+    if header.version != PROTOCOL_VERSION:
+        raise VersionMismatch(
+            f"netiod streams protocol {header.version}, this client reads {PROTOCOL_VERSION}: "
+            "install the same version of both"
+        )
+    begin = end + HEADER_SIZE
+    middle = begin + header.count * event_size
+    view = memoryview(frame)
+    if middle + header.conns * ENTRY_FIXED > len(frame):
+        raise ProtocolError("a frame on the stream is shorter than its header says")
+    return header, view[begin:middle], view[middle:]
+
+
+def entries(data: memoryview) -> Iterator[Entry]:
+    """The connection entries in the tail of a frame.
+
+    Raises:
+        ProtocolError: an entry reaches past the end.
+    """
+    at = 0
+    while at < len(data):
+        if at + ENTRY_FIXED > len(data):
+            raise ProtocolError("a connection entry is cut off")
+        size, ident, peer_pid, local_len, remote_len = _ENTRY.unpack_from(data, at)
+        names = at + ENTRY_FIXED
+        if size < ENTRY_FIXED + local_len + remote_len or at + size > len(data):
+            raise ProtocolError("a connection entry is larger than its frame")
+        yield Entry(
+            ident,
+            peer_pid,
+            bytes(data[at + _ENTRY.size : names]),
+            bytes(data[names : names + local_len]),
+            bytes(data[names + local_len : names + local_len + remote_len]),
+        )
+        at += size

@@ -1,0 +1,204 @@
+"""The broker: the process, without privileges, that everyone talks to and that reads the ring."""
+
+from __future__ import annotations
+
+import grp
+import itertools
+import logging
+import os
+import select
+import selectors
+import signal
+import socket
+import time
+from typing import Any
+
+from netiod import channel as channel_
+from netiod import sockets, verbs
+from netiod.connections import Connections
+from netiod.control import Connection, Server
+from netiod.handover import Loaded
+from netiod.holdings import Holding, Holdings
+from netiod.kernel import Kernel
+from netiod.maps import MapError, ProgramInfo
+from netiod.publisher import Publisher
+from netiod.settings import Settings
+from netiod.streams import Streams, gate_of
+from netioctl.wire.errors import Code, RequestError
+
+_LOG = logging.getLogger("netiod.broker")
+#: Seconds between two drains of the ring, so that batches form.
+_HOLD = 0.005
+_TICK = 1.0
+_CAPABILITIES = {21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}
+
+
+class Broker:
+    """Owns the filter, the policy's application, and the stream."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loaded: Loaded,
+        listener: socket.socket,
+        supervisor: channel_.Channel,
+    ) -> None:
+        self.settings, self.info = settings, loaded.info
+        self.started = time.time()
+        self.supervisor_pid = os.getppid()
+        self._supervisor = supervisor
+        self.kernel = Kernel(loaded.fds, loaded.info["ring_size"], loaded.info["meta_size"])
+        self.connections = Connections(self.kernel, settings.max_connections)
+        self.holdings = Holdings(self.kernel, self.connections, settings.max_pids)
+        self.gates = Streams(
+            lambda uid: f"ipc://{sockets.gate_path(settings.run_dir, uid)}",
+            supervisor.open_gate,
+            supervisor.close_gate,
+        )
+        epoch = time.time_ns()
+        self.publisher = Publisher(
+            self.kernel, self.holdings, self.connections, epoch, self._send, self._exited
+        )
+        # Another epoch than the last broker's: the kernel announces every connection anew.
+        self.kernel.configure("EPOCH", epoch // 1_000_000 & 0xFFFFFFFF or 1)
+        self.holdings.recover()
+        self._calm = selectors.DefaultSelector()
+        self._server = Server(
+            listener, self._calm, _group(settings.group), self._handle, self._gone
+        )
+        self._calm.register(supervisor, selectors.EVENT_READ, self._from_supervisor)
+        self._stopping = False
+
+    def run(self) -> int:
+        """Serve until told to stop; the exit status."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        wake, wake_writer = socket.socketpair()
+        wake.setblocking(False)
+        wake_writer.setblocking(False)
+        signal.set_wakeup_fd(wake_writer.fileno())
+        self._calm.register(wake, selectors.EVENT_READ, lambda _events: wake.recv(64))
+        # While batches form, only what is calm is waited for; else the rings too.
+        everything = select.epoll()
+        for fd in (self._calm.fileno(), self.kernel.events.fd, self.kernel.meta.fd):
+            everything.register(fd, select.EPOLLIN)
+        self._supervisor.ready()
+        next_drain, next_tick = 0.0, time.monotonic()
+        more = False
+        while not self._stopping:
+            now = time.monotonic()
+            if now >= next_tick:
+                self._tick()
+                next_tick = now + _TICK
+            limit = max(0.0, next_tick - now)
+            if self.gates.pending:
+                limit = 0.0
+            if next_drain > now:
+                self._serve(min(next_drain - now, limit))
+                self.gates.settle()
+                continue
+            ready = everything.poll(0 if more else limit)
+            if more or any(fd != self._calm.fileno() for fd, _ in ready):
+                more = self.publisher.drain()
+                next_drain = 0.0 if more else time.monotonic() + _HOLD
+            self._serve(0)
+            self.gates.settle()
+        return 0
+
+    def missed(self) -> int:
+        """Operations that the kernel's programs were not run for (recursion)."""
+        total = 0
+        for fd in self.kernel.programs.values():
+            try:
+                total += ProgramInfo(fd).misses
+            except MapError:
+                return total
+        return total
+
+    def privileges(self) -> list[str]:
+        """What the broker keeps although it should not need it, and why."""
+        return [
+            f"the broker keeps {_CAPABILITIES[number]}: "
+            "this kernel asks for it in every call on a BPF map"
+            for number in self.info["broker_capabilities"]
+        ]
+
+    def daemon_processes(self) -> list[tuple[str, int]]:
+        """(role, pid) of all processes of the daemon."""
+        own = [("supervisor", self.supervisor_pid), ("broker", os.getpid())]
+        return own + self.gates.pids()
+
+    def _stop(self, _signal: int, _frame: Any) -> None:
+        self._stopping = True
+
+    def _serve(self, timeout: float) -> None:
+        for key, events in self._calm.select(timeout):
+            key.data(events)
+
+    def _tick(self) -> None:
+        self._supervisor.alive()
+        self.publisher.tick()
+        self.holdings.expire()
+        watching = itertools.chain.from_iterable(h.leases for h in self.holdings.living.values())
+        self.gates.tick({gate_of(viewer.caller) for viewer in watching})
+
+    def _handle(
+        self, connection: Connection, ident: Any, method: str, params: dict[str, Any]
+    ) -> Any:
+        verb = verbs.METHODS.get(method)
+        if verb is None:
+            names = ", ".join(verbs.METHODS)
+            text = f"no such method: {method[:40]!r}; there are {names}"
+            raise RequestError(text, Code.METHOD_NOT_FOUND)
+        # What the kernel has counted is on screens before an answer that counts it.
+        if method in ("summary", "remove"):
+            while self.publisher.drain():
+                pass
+        return verb(self, connection, ident, params)
+
+    def _gone(self, connection: Connection) -> None:
+        for holding in connection.holdings:
+            self.holdings.release(connection, holding)
+
+    def _send(self, holding: Holding, frame: bytes, count: int) -> None:
+        self.gates.send(holding, frame, count)
+
+    def _exited(self, holding: Holding) -> None:
+        event = {
+            "pid": holding.pid,
+            "start": holding.start,
+            "time": holding.exited,
+            "published": holding.published,
+        }
+        for viewer in list(holding.leases):
+            if isinstance(viewer, Connection):
+                viewer.notify("exited", event)
+
+    def _from_supervisor(self, _events: int) -> None:
+        message = self._supervisor.receive()
+        if message is None:
+            # The supervisor is gone, and with it every program.
+            self._stopping = True
+        elif message.op == channel_.GATE and message.sock is not None:
+            self.gates.opened(message.uid, message.pid, message.sock)
+        elif message.op == channel_.GATE_ENDED:
+            self.gates.ended(message.uid)
+
+
+def run(settings: Settings, control_listener: socket.socket, channel: socket.socket) -> int:
+    """The broker's process, privileges already dropped; returns its exit status.
+
+    Waits for the loader's results on `channel`; what it imports meanwhile is imported once.
+    """
+    supervisor = channel_.Channel(channel)
+    loaded = supervisor.receive_handover()
+    return Broker(settings, loaded, control_listener, supervisor).run()
+
+
+def _group(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        _LOG.warning("there is no group %s: only root may watch the processes of others", name)
+        return None
+

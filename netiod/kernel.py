@@ -1,0 +1,93 @@
+"""The kernel side as the broker sees it: its maps and rings, by the names that bpf/core.c gives them."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from netiod.maps import Map
+from netiod.ring import EventRing, MetaRing
+from netioctl.wire import layout
+from netioctl.wire.layout import Struct
+
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+
+
+class Kernel:
+    """Maps and rings of the loaded programs. Keys and values are dicts of bpf/event.h's fields."""
+
+    def __init__(self, fds: dict[str, int], ring_size: int, meta_size: int) -> None:
+        self.layout = layout.load()
+        structs = self.layout.structs
+        self.event = structs["event"]
+        self.events = EventRing(fds["map:events"], ring_size, self.event.size)
+        self.meta = MetaRing(fds["map:meta"], meta_size)
+        self.proc, self.proc_key = structs["proc"], structs["proc_key"]
+        self.conn, self.conn_key, self.hold = structs["conn"], structs["conn_key"], structs["hold"]
+        self.unix_names = structs["unix_names"]
+        self.procs = Map(fds["map:procs"], 4, self.proc.size)
+        self.exited = Map(fds["map:exited"], self.proc_key.size, self.proc.size)
+        self.holds = Map(fds["map:holds"], self.proc_key.size, self.hold.size)
+        self.conns = Map(fds["map:conns"], self.conn_key.size, self.conn.size)
+        self.names = Map(fds["map:names"], 4, self.unix_names.size)
+        self._filter = Map(fds["map:filter"], 4, 8)
+        self._stats = Map(fds["map:stats"], 4, 8)
+        self._config = Map(fds["map:config"], 4, 8)
+        self._words: dict[int, int] = {}
+        self.programs = {k[5:]: v for k, v in fds.items() if k.startswith("prog:")}
+
+    def set_filter(self, pid: int, flags: int) -> None:
+        """Set the four bits of `pid` (NETIO_FILTER_*). The broker alone writes this map."""
+        index, shift = pid >> 4, (pid & 15) * 4
+        word = self._words.get(index, 0) & ~(15 << shift) | flags << shift
+        if word:
+            self._words[index] = word
+        else:
+            self._words.pop(index, None)
+        self._filter.put(_U32.pack(index), _U64.pack(word))
+
+    def stat(self, name: str) -> int:
+        """A counter of the kernel side: NETIO_STAT_<name>."""
+        index = self.layout.constants[f"NETIO_STAT_{name}"]
+        return int(_U64.unpack(self._stats.get(_U32.pack(index)) or bytes(8))[0])
+
+    def configure(self, name: str, value: int) -> None:
+        """Set NETIO_CONFIG_<name>."""
+        index = self.layout.constants[f"NETIO_CONFIG_{name}"]
+        self._config.put(_U32.pack(index), _U64.pack(value))
+
+    def process(self, pid: int) -> dict[str, Any] | None:
+        """The counters (struct proc) of `pid` if it is in the filter and lives."""
+        return self._unpack(self.proc, self.procs.get(_U32.pack(pid)))
+
+    def processes(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(pid, counters) of all living processes in the filter."""
+        for key, value in self.procs.items():
+            yield _U32.unpack(key)[0], self.proc.unpack(value)
+
+    def exited_process(self, pid: int, start: int) -> dict[str, Any] | None:
+        """The final counters of a process that has exited."""
+        return self._unpack(self.proc, self.exited.get(self.key(pid, start)))
+
+    def key(self, pid: int, start: int) -> bytes:
+        """struct proc_key."""
+        return self.proc_key.pack(start=start, tgid=pid)
+
+    def attach(self, pid: int, start: int) -> bool:
+        """Begin to count `pid`; False if it is there already.
+
+        Raises:
+            MapFull: as many processes are held as the map has room for.
+        """
+        value = self.proc.pack(since=time.monotonic_ns(), start=start)
+        return self.procs.put(_U32.pack(pid), value, new=True)
+
+    def detach(self, pid: int) -> None:
+        """Stop counting `pid` and forget its counters."""
+        self.procs.delete(_U32.pack(pid))
+
+    @staticmethod
+    def _unpack(record: Struct, value: bytes | None) -> dict[str, Any] | None:
+        return None if value is None else record.unpack(value)

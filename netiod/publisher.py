@@ -1,0 +1,183 @@
+"""From the ring to the gates: drain in bulk, split by process, pack frames."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netiod.connections import Connections
+from netiod.holdings import Holding, Holdings
+from netiod.kernel import Kernel
+from netioctl.wire import PROTOCOL_VERSION, frames
+
+_LOG = logging.getLogger("netiod.publisher")
+#: Events taken at once: bounds a batch's memory and the time other work waits for it.
+_BATCH = 65536
+#: Events in a frame; the rest of MAX_FRAME is for the connections that they belong to.
+_FRAME_EVENTS = 1536
+#: Seconds after which a quiet process gets an empty frame, which tells of losses.
+_QUIET = 1.0
+_LOW = np.uint64(0xFFFFFFFF)
+
+Send = Callable[[Holding, bytes, int], None]
+Exited = Callable[[Holding], None]
+
+
+class Publisher:
+    """Drains both rings. `send` gets each frame, `exited` each holding whose process is gone."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        holdings: Holdings,
+        connections: Connections,
+        epoch: int,
+        send: Send,
+        exited: Exited,
+    ) -> None:
+        self._kernel, self._holdings, self._connections = kernel, holdings, connections
+        self._epoch = epoch
+        self._send, self._exited = send, exited
+        self._lost_seen = -1
+        self._meta = {
+            kernel.layout.constants[f"NETIO_META_{kind}"]: (kernel.layout.structs[name], take)
+            for kind, name, take in (
+                ("CONN", "meta_conn", connections.announced),
+                ("UNIX", "meta_unix", connections.announced),
+                ("COMM", "meta_comm", self._renamed),
+            )
+        }
+        self._exit_kind = kernel.layout.constants["NETIO_META_EXIT"]
+        self._meta_exit = kernel.layout.structs["meta_exit"]
+        self._deferred_exits: list[tuple[int, int]] = []
+        #: Events published since the broker started.
+        self.events = 0
+
+    def drain(self) -> bool:
+        """Publish what the rings hold; True if there may be more.
+
+        An exit that is read before the events belongs after them; one that is read after
+        them waits for the next round, since more events may have come before it.
+        """
+        exits = self._take_meta()
+        batch = self._kernel.events.drain(_BATCH)
+        later = self._take_meta()
+        self._look_for_losses()
+        if len(batch):
+            self.events += len(batch)
+            for pid, records in _by_process(batch):
+                holding = self._holdings.living.get(pid)
+                if holding is not None:
+                    self._publish(holding, records)
+        if len(batch) == _BATCH:
+            self._deferred_exits = exits + later
+            return True
+        for pid, start in exits:
+            self._exit(pid, start)
+        self._deferred_exits = later
+        return bool(later)
+
+    def tick(self) -> None:
+        """Once a second: find exits that were missed; tell quiet viewers that all is well."""
+        for pid, start in self._holdings.missed_exits():
+            self._exit(pid, start)
+        now = time.monotonic()
+        for holding in self._holdings.living.values():
+            if holding.leases and now - holding.last_frame >= _QUIET:
+                self.send_empty(holding)
+
+    def send_empty(self, holding: Holding) -> None:
+        """A frame without events: answers `sync`, and tells the losses so far."""
+        self._frame(holding, b"", 0, b"", 0)
+
+    def _take_meta(self) -> list[tuple[int, int]]:
+        exits, self._deferred_exits = self._deferred_exits, []
+        for raw in self._kernel.meta.records():
+            kind = int.from_bytes(raw[:4], "little")
+            if kind == self._exit_kind:
+                record = self._meta_exit.unpack(raw)
+                exits.append((record["tgid"], self._kernel.proc.unpack(record["proc"])["start"]))
+            elif kind in self._meta:
+                layout, take = self._meta[kind]
+                take(layout.unpack(raw))
+            else:
+                _LOG.warning("a record of unknown kind %d in the meta ring", kind)
+        return exits
+
+    def _exit(self, pid: int, start: int) -> None:
+        holding = self._holdings.process_exited(pid, start)
+        if holding is not None:
+            self._holdings.refresh_lost(holding)
+            self.send_empty(holding)
+            self._exited(holding)
+
+    def _renamed(self, record: dict[str, Any]) -> None:
+        holding = self._holdings.living.get(record["tgid"])
+        if holding is not None:
+            holding.comm = record["comm"].split(b"\0", 1)[0].decode("utf-8", "replace")
+
+    def _look_for_losses(self) -> None:
+        lost = self._kernel.stat("EVENTS_LOST")
+        if lost != self._lost_seen:
+            self._lost_seen = lost
+            for holding in self._holdings.living.values():
+                if holding.leases:
+                    self._holdings.refresh_lost(holding)
+
+    def _publish(self, holding: Holding, records: npt.NDArray[np.uint64]) -> None:
+        if not holding.leases:
+            holding.published += len(records)
+            return
+        at, step = 0, _FRAME_EVENTS
+        while at < len(records):
+            part = records[at : at + step]
+            idents = np.unique(part[:, 2] & _LOW)
+            entries = [e for e in map(self._connections.entry, idents.tolist()) if e]
+            size = len(part) * self._kernel.event.size + sum(map(len, entries))
+            if size > frames.MAX_FRAME - frames.HEADER_SIZE - 16 and step > 1:
+                # Many connections with long names: fewer events then.
+                step //= 2
+                continue
+            self._frame(holding, part.tobytes(), len(part), b"".join(entries), len(entries))
+            at += len(part)
+
+    def _frame(
+        self, holding: Holding, events: bytes, count: int, entries: bytes, conns: int
+    ) -> None:
+        header = frames.Header(
+            PROTOCOL_VERSION,
+            0,
+            self._kernel.layout.fingerprint,
+            self._epoch,
+            holding.published,
+            count,
+            conns,
+            holding.start,
+            holding.pid,
+            0,
+            holding.lost,
+            time.time_ns() - time.monotonic_ns(),
+            holding.comm.encode("utf-8", "replace")[:16],
+        )
+        holding.published += count
+        holding.last_frame = time.monotonic()
+        self._send(holding, b"".join((holding.topic, header.pack(), events, entries)), count)
+
+
+def _by_process(
+    batch: npt.NDArray[np.uint64],
+) -> list[tuple[int, npt.NDArray[np.uint64]]]:
+    """(tgid, records) for each process in a batch, order within a process kept."""
+    tgids = batch[:, 1] & _LOW
+    first = tgids[0]
+    if (tgids == first).all():
+        return [(int(first), batch)]
+    order = tgids.argsort(kind="stable")
+    tgids, batch = tgids[order], batch[order]
+    cuts = np.flatnonzero(np.diff(tgids)) + 1
+    return [(int(part[0, 1] & _LOW), part) for part in np.split(batch, cuts)]

@@ -1,0 +1,112 @@
+"""BPF ring buffers, read in bulk from their mapped pages, without a call for each record.
+
+Layout (kernel/bpf/ringbuf.c): one page that holds the consumer's position, one that holds the
+producer's, then the data, which the kernel maps twice in a row so that a record is never broken
+at the end. A record is an 8-byte header (u32: length, with bits for "busy" and "discarded"; u32:
+page offset) and its data, padded to 8 bytes. Positions are byte counts that only grow.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_HEADER = 8
+_BUSY, _DISCARDED = 1 << 31, 1 << 30
+_LENGTH = _DISCARDED - 1
+
+
+class Ring:
+    """A ring of `size` bytes (a power of two, at least a page) behind descriptor `fd`.
+
+    One reader at a time: the consumer's position lives in the ring itself, so a reader that
+    dies leaves it to the next where it was.
+    """
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
+        self.size = size
+        page = mmap.PAGESIZE
+        self._consumer_map = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._map = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        # Casts to "Q" are read and written as one aligned word, which struct would not promise.
+        self._consumer = memoryview(self._consumer_map)[:8].cast("Q")
+        self._producer = memoryview(self._map)[:8].cast("Q")
+        self._data = memoryview(self._map)[page:]
+
+    def __len__(self) -> int:
+        """Bytes between the positions."""
+        return self._producer[0] - self._consumer[0]
+
+
+class EventRing(Ring):
+    """A ring whose records all have `record` bytes (a multiple of 8): an array, then."""
+
+    def __init__(self, fd: int, size: int, record: int) -> None:
+        super().__init__(fd, size)
+        self._stride = _HEADER + record
+
+    def drain(self, most: int) -> npt.NDArray[np.uint64]:
+        """Take up to `most` finished records: a copy, shape (n, record / 8), in words."""
+        consumer = self._consumer[0]
+        available = self._producer[0] - consumer
+        _fence()
+        n = min(available // self._stride, most)
+        if not n:
+            return np.empty((0, self._stride // 8 - 1), np.uint64)
+        start = consumer & (self.size - 1)
+        words = np.frombuffer(self._data, np.uint64, n * self._stride // 8, start)
+        table = words.reshape(n, self._stride // 8)
+        # The header's first word is the low half: records are finished from the front up to
+        # the first that is still being written. None is ever discarded.
+        busy = table[:, 0] & _BUSY
+        if busy.any():
+            n = int(busy.argmax())
+        _fence()
+        records = table[:n, 1:].copy()
+        _fence()
+        self._consumer[0] = consumer + n * self._stride
+        return records
+
+
+class MetaRing(Ring):
+    """A ring of few records of several sizes."""
+
+    def records(self) -> Iterator[bytes]:
+        """Take every finished record."""
+        while True:
+            consumer = self._consumer[0]
+            if consumer >= self._producer[0]:
+                return
+            _fence()
+            start = consumer & (self.size - 1)
+            (head,) = struct.unpack_from("<I", self._data, start)
+            if head & _BUSY:
+                return
+            _fence()
+            length = head & _LENGTH
+            record = bytes(self._data[start + _HEADER : start + _HEADER + length])
+            self._consumer[0] = consumer + _HEADER + -(-length // 8) * 8
+            if not head & _DISCARDED:
+                yield record
+
+
+def _no_fence() -> None:
+    """x86 orders loads with loads and stores with stores."""
+
+
+def _make_fence() -> Callable[[], Any]:
+    if platform.machine() == "x86_64":
+        return _no_fence
+    fence = ctypes.CDLL("libatomic.so.1").atomic_thread_fence
+    return lambda: fence(5)  # memory_order_seq_cst
+
+
+_fence = _make_fence()

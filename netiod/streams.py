@@ -1,0 +1,132 @@
+"""The broker's side of the gates: which user has one, and what is sent to it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from netiod.control import Connection
+from netiod.holdings import Holding
+from netiod.policy import Caller
+
+#: In the place of a uid: the gate that serves uid 0 and the operators' group.
+OPERATORS = 0xFFFFFFFF
+#: Seconds that a gate without viewers stays, and that a viewer waits for a new one.
+_IDLE, _WAIT = 30.0, 5.0
+
+Answer = Callable[["str | None"], None]
+
+
+def gate_of(caller: Caller) -> int:
+    """The uid whose gate serves `caller`."""
+    return OPERATORS if caller.operator else caller.uid
+
+
+@dataclass
+class _Gate:
+    sock: socket.socket | None = None
+    pid: int = 0
+    waiting: list[tuple[float, Answer]] = field(default_factory=list)
+    idle_since: float | None = None
+
+
+class Streams:
+    """The gates that the supervisor has made for us. Requests to it go through `ask_open`, `ask_close`."""
+
+    def __init__(
+        self,
+        endpoint: Callable[[int], str],
+        ask_open: Callable[[int], None],
+        ask_close: Callable[[int], None],
+    ) -> None:
+        self._endpoint, self._ask_open, self._ask_close = endpoint, ask_open, ask_close
+        self._gates: dict[int, _Gate] = {}
+        self._answers: deque[tuple[Answer, str | None]] = deque()
+        #: Events that were not passed on because a gate did not keep up.
+        self.dropped = 0
+
+    def open(self, connection: Connection, answer: Answer) -> None:
+        """Call `answer`, later, with the endpoint of the caller's gate, or None if there is none."""
+        uid = gate_of(connection.caller)
+        gate = self._gates.get(uid)
+        if gate is None:
+            gate = self._gates[uid] = _Gate()
+            self._ask_open(uid)
+        gate.idle_since = None
+        if gate.sock is not None:
+            self._answers.append((answer, self._endpoint(uid)))
+        else:
+            gate.waiting.append((time.monotonic() + _WAIT, answer))
+
+    def opened(self, uid: int, pid: int, sock: socket.socket) -> None:
+        """The supervisor hands over a gate, a new one or the next after one that died."""
+        gate = self._gates.get(uid)
+        if gate is None:
+            sock.close()
+            self._ask_close(uid)
+            return
+        if gate.sock is not None:
+            gate.sock.close()
+        sock.setblocking(False)
+        gate.sock, gate.pid = sock, pid
+        self._answers.extend((answer, self._endpoint(uid)) for _, answer in gate.waiting)
+        gate.waiting.clear()
+
+    def ended(self, uid: int) -> None:
+        """A gate has died; the supervisor makes another."""
+        gate = self._gates.get(uid)
+        if gate is not None and gate.sock is not None:
+            gate.sock.close()
+            gate.sock = None
+
+    def send(self, holding: Holding, frame: bytes, events: int) -> None:
+        """Pass a frame to the gate of everyone who watches `holding`."""
+        for uid in {gate_of(viewer.caller) for viewer in holding.leases}:
+            gate = self._gates.get(uid)
+            try:
+                if gate is None or gate.sock is None:
+                    self.dropped += events
+                else:
+                    gate.sock.send(frame)
+            except OSError:
+                # Full: the gate is behind; gone: another will come. The gap shows in `first`.
+                self.dropped += events
+
+    def settle(self) -> None:
+        """Give the answers that have become known."""
+        while self._answers:
+            answer, endpoint = self._answers.popleft()
+            answer(endpoint)
+
+    def tick(self, watched_by: set[int]) -> None:
+        """Once a second: end gates that nobody uses, and waits that are too long."""
+        now = time.monotonic()
+        for uid, gate in list(self._gates.items()):
+            late = [answer for deadline, answer in gate.waiting if deadline < now]
+            gate.waiting = [(d, a) for d, a in gate.waiting if d >= now]
+            self._answers.extend((answer, None) for answer in late)
+            if uid in watched_by or gate.waiting:
+                gate.idle_since = None
+            elif gate.idle_since is None:
+                gate.idle_since = now
+            elif now - gate.idle_since > _IDLE:
+                if gate.sock is not None:
+                    gate.sock.close()
+                del self._gates[uid]
+                self._ask_close(uid)
+
+    @property
+    def pending(self) -> bool:
+        """Whether settle() has something to do."""
+        return bool(self._answers)
+
+    def pids(self) -> list[tuple[str, int]]:
+        """(role, pid) of each gate."""
+        return [
+            ("gate-operators" if uid == OPERATORS else f"gate-{uid}", gate.pid)
+            for uid, gate in sorted(self._gates.items())
+            if gate.pid
+        ]

@@ -1,0 +1,262 @@
+"""The methods of the control protocol, one function each; PROTOCOL.md says what they do."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from netiod import processes
+from netiod.control import Connection, Later, Rows
+from netiod.holdings import Holding
+from netiod.maps import MapError, ProgramInfo
+from netiod.summary import COUNTERS, summarize
+from netioctl import __version__
+from netioctl.wire import PROTOCOL_VERSION, control
+from netioctl.wire.errors import Code, RequestError, VersionMismatch
+
+if TYPE_CHECKING:
+    from netiod.broker import Broker
+
+Object = dict[str, Any]
+
+
+def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
+    """Say who is who, and refuse a client that would misunderstand."""
+    protocol = params.get("protocol")
+    if protocol != PROTOCOL_VERSION:
+        raise VersionMismatch(
+            f"netiod {__version__} speaks protocol {PROTOCOL_VERSION}, this client {protocol}: "
+            "install the same version of both"
+        )
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "version": __version__,
+        "layout": broker.kernel.layout.fingerprint,
+        "operator": connection.caller.operator,
+    }
+
+
+def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Any:
+    """Attach processes for as long as the connection lasts; answered when the stream is there."""
+
+    def attach(pid: int) -> Object:
+        holding, fresh = broker.holdings.attach(connection.caller, pid)
+        broker.holdings.lease(connection, holding)
+        if holding not in connection.holdings:
+            connection.holdings.append(holding)
+        return _process(holding, fresh=fresh)
+
+    done, errors = _each(params, attach)
+    result = {"endpoint": None, "processes": done, "errors": errors}
+    if not done:
+        return result
+
+    def answer(endpoint: str | None) -> None:
+        if endpoint is None:
+            text = "the stream cannot be opened; netiod's log says why"
+            connection.answer(ident, RequestError(text, Code.INTERNAL_ERROR))
+        else:
+            connection.answer(ident, {**result, "endpoint": endpoint})
+
+    # `answer` is called from the loop, never from within open().
+    broker.gates.open(connection, answer)
+    return Later()
+
+
+def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
+    """Send an empty frame on the topic of each process that this connection watches."""
+    wanted = set(_pids(params))
+    for holding in connection.holdings:
+        if holding.pid in wanted:
+            broker.publisher.send_empty(holding)
+    return {}
+
+
+def add(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
+    """Attach processes until `remove` or their exit."""
+
+    def attach(pid: int) -> Object:
+        holding, fresh = broker.holdings.attach(connection.caller, pid)
+        added = broker.holdings.add(connection.caller, holding)
+        notice = None if added else f"process {pid} ({holding.comm}) was already added"
+        return _process(holding, fresh=fresh, notice=notice)
+
+    done, errors = _each(params, attach)
+    return {"processes": done, "errors": errors}
+
+
+def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
+    """Undo `add`."""
+
+    def detach(pid: int) -> Object:
+        holding = broker.holdings.find(connection.caller, pid)
+        broker.holdings.remove(connection.caller, holding)
+        return _process(holding)
+
+    done, errors = _each(params, detach)
+    return {"processes": done, "errors": errors}
+
+
+def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Rows:
+    """All processes that the caller may see and that are held, or exited not long ago."""
+    found = list(broker.holdings.all(connection.caller))
+
+    def rows() -> Iterator[Object]:
+        for holding in found:
+            yield {
+                **_process(holding),
+                "added_by": holding.added_by,
+                "viewers": len(holding.leases),
+                "exited": holding.exited,
+                "total": broker.holdings.totals(holding),
+            }
+
+    return Rows(rows(), {"count": len(found)})
+
+
+def summary(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Rows:
+    """Totals and connections of processes since they were attached."""
+    rows: list[Object] = []
+    total = dict.fromkeys(COUNTERS, 0)
+    since: list[float] = []
+
+    def sum_up(pid: int) -> Object:
+        holding = broker.holdings.find(connection.caller, pid, exited=True)
+        own_total, own_rows = summarize(broker.holdings, broker.connections, holding)
+        rows.extend(own_rows)
+        since.append(holding.since)
+        for name in COUNTERS:
+            total[name] += own_total[name]
+        return _process(holding)
+
+    done, errors = _each(params, sum_up)
+    result = {
+        "total": total,
+        "processes": done,
+        "errors": errors,
+        "complete": broker.missed() == 0,
+        "since": min(since, default=None),
+        "until": time.time(),
+    }
+    return Rows(rows, result)
+
+
+def status(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Object:
+    """How the daemon does; more for operators."""
+    visible = [h for h in broker.holdings.all(connection.caller) if h.exited is None]
+    answer: Object = {
+        "version": __version__,
+        "protocol": PROTOCOL_VERSION,
+        "pid": broker.supervisor_pid,
+        "uptime": time.time() - broker.started,
+        "kernel": platform.release(),
+        "arch": platform.machine(),
+        "backend": broker.info["backend"],
+        "privileges": broker.privileges(),
+        "operator": connection.caller.operator,
+        "held": len(visible),
+        "viewers": sum(len(h.leases) for h in visible),
+    }
+    if connection.caller.operator:
+        answer.update(_for_operators(broker))
+    return answer
+
+
+def _for_operators(broker: Broker) -> Object:
+    kernel = broker.kernel
+    return {
+        "events": broker.publisher.events,
+        "lost": {
+            "kernel": kernel.stat("EVENTS_LOST"),
+            "daemon": broker.gates.dropped,
+            "meta": kernel.stat("META_LOST"),
+            "conns_full": kernel.stat("CONNS_FULL"),
+            "missed": broker.missed(),
+        },
+        "ring_size": kernel.events.size,
+        "max_pids": broker.settings.max_pids,
+        "max_connections": broker.settings.max_connections,
+        "connections": len(broker.connections),
+        "run_dir": str(broker.settings.run_dir),
+        "group": broker.settings.group,
+        "processes": [_usage(role, pid) for role, pid in broker.daemon_processes()],
+        "bpf": [_program(name, fd) for name, fd in kernel.programs.items()],
+    }
+
+
+def _usage(role: str, pid: int) -> Object:
+    used = processes.usage(pid)
+    rss, cpu = used if used else (None, None)
+    return {"role": role, "pid": pid, "rss": rss, "pss": processes.pss(pid), "cpu": cpu}
+
+
+def _program(name: str, fd: int) -> Object:
+    try:
+        info = ProgramInfo(fd)
+    except MapError:
+        return {"name": name, "run_time_ns": None, "run_cnt": None}
+    counted = info.run_cnt > 0
+    return {
+        "name": name,
+        "run_time_ns": info.run_time_ns if counted else None,
+        "run_cnt": info.run_cnt if counted else None,
+    }
+
+
+def _process(holding: Holding, *, fresh: bool = False, notice: str | None = None) -> Object:
+    return {
+        "pid": holding.pid,
+        "start": holding.start,
+        "comm": holding.comm,
+        "uid": holding.uid,
+        "since": holding.since,
+        "topic": holding.topic.decode(),
+        "fresh": fresh,
+        "notice": notice,
+    }
+
+
+def _each(params: Object, take: Callable[[int], Object]) -> tuple[list[Object], list[Object]]:
+    """(results, error objects) of `take` for each PID of a request."""
+    done, errors = [], []
+    for pid in _pids(params):
+        try:
+            done.append(take(pid))
+        except RequestError as error:
+            errors.append({"pid": pid, "code": int(error.code), "message": str(error)})
+    return done, errors
+
+
+def _pids(params: Object) -> list[int]:
+    """The PIDs of a request, each once.
+
+    Raises:
+        RequestError: they are not what the protocol allows.
+    """
+    pids = params.get("pids")
+    if not isinstance(pids, list) or not pids:
+        raise RequestError("params.pids must be a list of PIDs", Code.INVALID_PARAMS)
+    if len(pids) > control.MAX_PIDS_A_REQUEST:
+        text = f"at most {control.MAX_PIDS_A_REQUEST:,} PIDs in one request"
+        raise RequestError(text, Code.INVALID_PARAMS)
+    for pid in pids:
+        if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid <= control.MAX_PID:
+            text = f"a PID is an integer of 1 to {control.MAX_PID}"
+            raise RequestError(text, Code.INVALID_PARAMS)
+    return list(dict.fromkeys(pids))
+
+
+Method = Callable[["Broker", Connection, Any, Object], Any]
+#: The verbs: a new one is a function above and an entry here.
+METHODS: dict[str, Method] = {
+    "hello": hello,
+    "watch": watch,
+    "sync": sync,
+    "add": add,
+    "remove": remove,
+    "list": list_,
+    "summary": summary,
+    "status": status,
+}
