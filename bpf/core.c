@@ -37,7 +37,7 @@ BPF_RINGBUF_OUTPUT(meta, NETIO_META_PAGES);
 /* The far end of one datagram, where the socket itself is not connected. */
 struct peer {
 	u16 family;
-	u16 port;
+	u16 port;		/* network byte order */
 	u8 addr[16];
 };
 
@@ -125,43 +125,100 @@ static __always_inline void peer_from_user(struct peer *peer, u64 addr)
 		return;
 	}
 	peer->family = sa.family;
-	peer->port = swap16(sa.port);
+	peer->port = sa.port;
 }
 
-static __always_inline void identify_unix(struct conn_key *key, struct sock *sk)
+/*
+ * The part of a socket that every operation needs, read in one go: a read costs as much as a hash
+ * look-up. On every kernel so far these fields are the first of struct sock.
+ */
+struct head {
+	u64 words[3];
+};
+#define HEAD(head, field) (((struct sock_common *)(head))->field)
+#define IN_HEAD(field) \
+	_Static_assert(__builtin_offsetof(struct sock_common, field) + 4 <= sizeof(struct head), #field)
+IN_HEAD(skc_daddr);
+IN_HEAD(skc_dport);
+IN_HEAD(skc_num);
+IN_HEAD(skc_family);
+
+static __always_inline void read_head(struct head *head, struct sock *sk)
+{
+	bpf_probe_read_kernel(head, sizeof(*head), sk);
+}
+
+static __always_inline int is_inet(u16 family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
+/* Datagrams to an address named in the call: the socket does not know the peer. */
+static __always_inline int is_unconnected(struct head *head)
+{
+	return !HEAD(head, skc_dport) && is_inet(HEAD(head, skc_family));
+}
+
+static __always_inline u64 inode_of(struct sock *sk)
 {
 	struct socket *socket = READ(sk->sk_socket);
-	struct file *file = socket ? READ(socket->file) : NULL;
-	struct inode *inode = file ? READ(file->f_inode) : NULL;
 
-	/* A socket without a file has no inode number that lasts; its address tells it apart. */
-	key->sock = inode ? READ(inode->i_ino) : (u64)sk;
+	if (!socket)
+		return 0;
+	/* net/socket.c allocates both together: SOCK_INODE() */
+	return READ(((struct socket_alloc *)((void *)socket -
+		__builtin_offsetof(struct socket_alloc, socket)))->vfs_inode.i_ino);
 }
 
-static __always_inline void identify(struct conn_key *key, struct sock *sk, struct peer *peer)
+static __always_inline void make_key(struct conn_key *key, struct proc *proc, u32 tgid,
+				     struct sock *sk, struct head *head, struct peer *peer)
 {
-	key->family = READ(sk->__sk_common.skc_family);
-	key->type = READ(sk->sk_type);
-	key->proto = READ(sk->sk_protocol);
-	if (key->family == AF_INET) {
-		*(u32 *)key->laddr = READ(sk->__sk_common.skc_rcv_saddr);
-		*(u32 *)key->raddr = READ(sk->__sk_common.skc_daddr);
-#ifndef NETIO_LACKS_sock_common_skc_v6_daddr
-	} else if (key->family == AF_INET6) {
-		bpf_probe_read_kernel(key->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-		bpf_probe_read_kernel(key->raddr, 16, &sk->__sk_common.skc_v6_daddr);
-#endif
-	} else {
-		identify_unix(key, sk);
+	key->sock = (u64)sk;
+	key->tgid = tgid;
+	key->start = proc->start;
+	key->family = HEAD(head, skc_family);
+	if (!is_inet(key->family)) {
+		*(u64 *)key->raddr = inode_of(sk);
 		return;
 	}
-	/* Not skc_num: the kernel clears that when a connection closes, with data still to be read. */
-	key->lport = swap16(READ(((struct inet_sock *)sk)->inet_sport));
-	key->rport = swap16(READ(sk->__sk_common.skc_dport));
-	if (!key->rport && peer && peer->family) {
+	key->lport = HEAD(head, skc_num);
+	key->rport = HEAD(head, skc_dport);
+	if (key->rport) {
+		if (key->family == AF_INET)
+			*(u32 *)key->raddr = HEAD(head, skc_daddr);
+#ifndef NETIO_LACKS_sock_common_skc_v6_daddr
+		else
+			bpf_probe_read_kernel(key->raddr, 16, &sk->__sk_common.skc_v6_daddr);
+#endif
+	} else if (peer && peer->family) {
 		key->rport = peer->port;
 		__builtin_memcpy(key->raddr, peer->addr, 16);
 	}
+}
+
+/* What a connection is, once for each. */
+static __always_inline void identify(struct ident *ident, struct conn_key *key,
+				     struct proc *proc, struct sock *sk)
+{
+	ident->start = proc->start;
+	ident->tgid = key->tgid;
+	ident->family = key->family;
+	ident->type = READ(sk->sk_type);
+	ident->proto = READ(sk->sk_protocol);
+	if (!is_inet(key->family)) {
+		ident->inode = *(u64 *)key->raddr;
+		return;
+	}
+	if (key->family == AF_INET)
+		*(u32 *)ident->laddr = READ(sk->__sk_common.skc_rcv_saddr);
+#ifndef NETIO_LACKS_sock_common_skc_v6_daddr
+	else
+		bpf_probe_read_kernel(ident->laddr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+#endif
+	/* Not skc_num: the kernel clears that when a connection closes, with data still to be read. */
+	ident->lport = swap16(READ(((struct inet_sock *)sk)->inet_sport));
+	ident->rport = swap16(key->rport);
+	__builtin_memcpy(ident->raddr, key->raddr, 16);
 }
 
 static __always_inline u16 unix_name(u8 *to, struct sock *sk)
@@ -197,6 +254,7 @@ static __always_inline void announce_unix(struct conn *conn, struct conn_key *ke
 	m->id = id;
 	m->peer_pid = conn->peer_pid;
 	m->key = *key;
+	m->ident = conn->ident;
 	m->names.local_len = unix_name(m->names.local, sk);
 	m->names.remote_len = unix_name(m->names.remote, READ(((struct unix_sock *)sk)->peer));
 	names.update(&id, &m->names);
@@ -217,11 +275,13 @@ static __always_inline void announce(struct conn *conn, struct conn_key *key, u3
 	m->peer_pid = conn->peer_pid;
 	m->pad = 0;
 	m->key = *key;
+	m->ident = conn->ident;
 	meta.ringbuf_submit(m, 0);
 	conn->epoch = epoch;
 }
 
-static __always_inline struct conn *conn_new(struct conn_key *key, struct sock *sk, u64 now)
+static __always_inline struct conn *conn_new(struct conn_key *key, struct proc *proc,
+					     struct sock *sk)
 {
 	struct conn fresh = {};
 	u32 zero = 0;
@@ -229,7 +289,7 @@ static __always_inline struct conn *conn_new(struct conn_key *key, struct sock *
 
 	if (!next)
 		return NULL;
-	fresh.first = now;
+	identify(&fresh.ident, key, proc, sk);
 	/* id 0 means "no row"; it comes up once in 2^32 connections and is passed over. */
 	fresh.id = ADD(*next, 1) + 1;
 	if (!fresh.id)
@@ -244,7 +304,7 @@ static __always_inline struct conn *conn_new(struct conn_key *key, struct sock *
 	return conns.lookup(key);
 }
 
-static __always_inline void emit(struct proc *proc, struct conn *conn, struct op *op, u64 now)
+static __always_inline void emit(struct proc *proc, struct conn *conn, struct op *op)
 {
 	struct event *e = events.ringbuf_reserve(sizeof(struct event));
 	u64 id = bpf_get_current_pid_tgid();
@@ -254,7 +314,7 @@ static __always_inline void emit(struct proc *proc, struct conn *conn, struct op
 		count(NETIO_STAT_EVENTS_LOST);
 		return;
 	}
-	e->time = now;
+	e->time = bpf_ktime_get_ns();
 	e->tgid = id >> 32;
 	e->tid = id;
 	e->conn = conn ? conn->id : 0;
@@ -273,28 +333,26 @@ static __always_inline void emit(struct proc *proc, struct conn *conn, struct op
  * rows that add up to at least the total, so a difference means bytes without a row, never a
  * count under way.
  */
-static __always_inline int account(u64 wanted, struct sock *sk, struct peer *peer, struct op *op)
+static __always_inline int account(u64 wanted, struct sock *sk, struct head *head,
+				   struct peer *peer, struct op *op)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct proc *proc = procs.lookup(&tgid);
 	struct conn_key key = {};
 	struct conn *conn;
-	u64 now, epoch;
+	u32 epoch;
 
-	if (!proc || !sk)
+	if (!proc)
 		return 0;
-	key.start = proc->start;
-	key.tgid = tgid;
-	identify(&key, sk, peer);
-	if (key.family == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
+	if (HEAD(head, skc_family) == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
 		return 0;
-	now = bpf_ktime_get_ns();
+	make_key(&key, proc, tgid, sk, head, peer);
 	conn = conns.lookup(&key);
 	if (!conn)
-		conn = conn_new(&key, sk, now);
+		conn = conn_new(&key, proc, sk);
 	if (conn) {
 		epoch = configured(NETIO_CONFIG_EPOCH);
-		if (conn->epoch != (u32)epoch) {
+		if (conn->epoch != epoch) {
 			if (key.family == AF_UNIX)
 				announce_unix(conn, &key, sk, epoch);
 			else
@@ -307,7 +365,7 @@ static __always_inline int account(u64 wanted, struct sock *sk, struct peer *pee
 			ADD(conn->recv_bytes, op->bytes);
 			ADD(conn->recv_ops, op->ops);
 		}
-		conn->last = now;
+		conn->last = bpf_jiffies64();
 	} else {
 		count(NETIO_STAT_CONNS_FULL);
 	}
@@ -319,7 +377,7 @@ static __always_inline int account(u64 wanted, struct sock *sk, struct peer *pee
 		ADD(proc->recv_ops, op->ops);
 	}
 	if (wanted & NETIO_FILTER_STREAM)
-		emit(proc, conn, op, now);
+		emit(proc, conn, op);
 	return 0;
 }
 

@@ -88,8 +88,8 @@ struct hold {
 	u32 pad;		/* 0 */
 };
 
-/* A connection as its process sees it: key of the conns map. */
-struct conn_key {
+/* A connection as its process sees it. */
+struct ident {
 	u64 start;		/* clock ticks since boot, of the process */
 	u32 tgid;		/* process */
 	u16 family;		/* AF_* */
@@ -100,7 +100,22 @@ struct conn_key {
 	u16 pad;		/* 0 */
 	u8 laddr[16];		/* own address, network byte order; IPv4 in the first four */
 	u8 raddr[16];		/* peer's address, likewise */
-	u64 sock;		/* inode of the socket where addresses do not identify it; else 0 */
+	u64 inode;		/* inode number of the socket, if not of an inet family; else 0 */
+};
+
+/*
+ * Key of the conns map: the least that tells connections apart, since it is read and hashed at
+ * every operation. The address of a socket is used again when it is closed, hence the rest.
+ */
+struct conn_key {
+	u64 sock;		/* address of struct sock in the kernel; never leaves the daemon */
+	u32 tgid;		/* process */
+	u32 start;		/* clock ticks since boot, of the process, modulo 2^32 */
+	u16 family;		/* AF_* */
+	u16 lport;		/* sock_common.skc_num: 0 once the connection is closed */
+	u16 rport;		/* peer's port, network byte order */
+	u16 pad;		/* 0 */
+	u8 raddr[16];		/* peer's address; the inode number where there is none */
 };
 
 /* Counters of one connection: value of the conns map. */
@@ -109,12 +124,12 @@ struct conn {
 	u64 recv_bytes;		/* bytes */
 	u64 send_ops;		/* operations */
 	u64 recv_ops;		/* operations */
-	u64 first;		/* ns, CLOCK_MONOTONIC, first operation */
-	u64 last;		/* ns, CLOCK_MONOTONIC, last operation */
+	u64 last;		/* jiffies, last operation: to find the one idle longest */
 	u32 id;			/* short name in events; never 0 */
 	u32 epoch;		/* NETIO_CONFIG_EPOCH when it was last announced */
 	u32 peer_pid;		/* unix: process at the other end at connect time; 0: unknown */
 	u32 pad;		/* 0 */
+	struct ident ident;	/* what it is */
 };
 
 /* Names of a unix socket's two ends: value of the names map, by connection id. */
@@ -133,6 +148,7 @@ struct meta_conn {
 	u32 peer_pid;		/* struct conn's peer_pid */
 	u32 pad;		/* 0 */
 	struct conn_key key;	/* its key in the conns map */
+	struct ident ident;	/* what it is */
 };
 
 /* Meta ring, NETIO_META_UNIX: the same for a unix socket, with its names. */
@@ -142,6 +158,7 @@ struct meta_unix {
 	u32 peer_pid;		/* struct conn's peer_pid */
 	u32 pad;		/* 0 */
 	struct conn_key key;	/* its key in the conns map */
+	struct ident ident;	/* what it is */
 	struct unix_names names;	/* paths of both ends */
 };
 

@@ -51,6 +51,7 @@ struct sock_common {
 	u32 skc_daddr;		/* include/net/sock.h; network byte order */
 	u32 skc_rcv_saddr;	/* include/net/sock.h; network byte order */
 	u16 skc_dport;		/* include/net/sock.h; network byte order */
+	u16 skc_num;		/* include/net/sock.h; own port, host byte order */
 	u16 skc_family;		/* include/net/sock.h */
 	u8 skc_v6_daddr[16];	/* include/net/sock.h; optional: CONFIG_IPV6 */
 	u8 skc_v6_rcv_saddr[16];	/* include/net/sock.h; optional: CONFIG_IPV6 */
@@ -71,6 +72,11 @@ struct inet_sock {
 struct socket {
 	struct file *file;	/* include/linux/net.h */
 	struct sock *sk;	/* include/linux/net.h */
+};
+
+struct socket_alloc {
+	struct socket socket;	/* include/net/sock.h */
+	struct inode vfs_inode;	/* include/net/sock.h */
 };
 
 struct unix_address {

@@ -13,6 +13,7 @@ import socket
 import time
 from typing import Any
 
+from netioctl.wire.errors import Code, RequestError
 from netiod import channel as channel_
 from netiod import sockets, verbs
 from netiod.connections import Connections
@@ -24,7 +25,6 @@ from netiod.maps import MapError, ProgramInfo
 from netiod.publisher import Publisher
 from netiod.settings import Settings
 from netiod.streams import Streams, gate_of
-from netioctl.wire.errors import Code, RequestError
 
 _LOG = logging.getLogger("netiod.broker")
 #: Seconds between two drains of the ring, so that batches form.
@@ -201,4 +201,3 @@ def _group(name: str) -> int | None:
     except KeyError:
         _LOG.warning("there is no group %s: only root may watch the processes of others", name)
         return None
-

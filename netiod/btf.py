@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ _ALIASES = frozenset((8, 9, 10, 11, 18))
 _FIXED = (12, 16, 12, 24, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 16, 12, 12, 16, 12, 12)
 _EACH = (0, 0, 0, 0, 12, 12, 8, 0, 0, 0, 0, 0, 0, 8, 0, 12, 0, 0, 0, 12)
 _MAX_DEPTH = 32
+#: Structs looked into for one field; the kernel's deepest needs some ten.
+_MAX_NESTED = 512
 
 
 class _Type(NamedTuple):
@@ -89,7 +92,7 @@ class Btf:
         if index is None:
             return None
         try:
-            return self._find(index, field, 0, 0)
+            return self._find(index, field)
         except (struct.error, IndexError) as error:
             raise LayoutError(f"BTF of struct {struct_name} cannot be read: {error}") from error
 
@@ -117,7 +120,9 @@ class Btf:
             try:
                 at += _FIXED[kind] + _EACH[kind] * (info & 0xFFFF)
             except IndexError:
-                raise LayoutError(f"the kernel's BTF has types of an unknown kind, {kind}") from None
+                raise LayoutError(
+                    f"the kernel's BTF has types of an unknown kind, {kind}"
+                ) from None
         if at != end:
             raise LayoutError("the kernel's BTF cannot be read: its last type is cut off")
 
@@ -135,25 +140,28 @@ class Btf:
             raise LayoutError("the kernel's BTF cannot be read: a name is cut off")
         return self._strings[offset:end].decode("utf-8", "replace")
 
-    def _find(self, index: int, field: str, base: int, depth: int) -> Member | None:
-        if depth > _MAX_DEPTH:
-            raise LayoutError("the kernel's BTF cannot be read: types nest without end")
-        outer = self._type(index)
-        for i in range(outer.vlen):
-            name, type_id, where = _MEMBER.unpack_from(self._data, outer.tail + 12 * i)
-            bits = where >> 24 if outer.bitfields else 0
-            offset = base + (where & 0xFFFFFF if outer.bitfields else where)
-            if name and self._string(name) == field:
-                if bits or offset % 8:
-                    raise LayoutError(f"field {field} is a bit-field in this kernel")
-                return Member(offset // 8, self._size(type_id, 0))
-            if not name:
-                inner = self._resolve(type_id)
-                if self._type(inner).kind in (_STRUCT, _UNION):
-                    found = self._find(inner, field, offset, depth + 1)
-                    if found:
-                        return found
-        return None
+    def _find(self, index: int, field: str) -> Member | None:
+        # Breadth first, (type, bits from the outermost struct); anonymous members are looked
+        # into. Types that contain themselves would never end: hence the budget.
+        todo = deque([(index, 0)])
+        for _ in range(_MAX_NESTED):
+            if not todo:
+                return None
+            at, base = todo.popleft()
+            outer = self._type(at)
+            for i in range(outer.vlen):
+                name, type_id, where = _MEMBER.unpack_from(self._data, outer.tail + 12 * i)
+                bits = where >> 24 if outer.bitfields else 0
+                offset = base + (where & 0xFFFFFF if outer.bitfields else where)
+                if name and self._string(name) == field:
+                    if bits or offset % 8:
+                        raise LayoutError(f"field {field} is a bit-field in this kernel")
+                    return Member(offset // 8, self._size(type_id, 0))
+                if not name:
+                    inner = self._resolve(type_id)
+                    if self._type(inner).kind in (_STRUCT, _UNION):
+                        todo.append((inner, offset))
+        raise LayoutError("the kernel's BTF cannot be read: types nest without end")
 
     def _resolve(self, index: int) -> int:
         for _ in range(_MAX_DEPTH):
@@ -170,7 +178,7 @@ class Btf:
             return 8
         if kind.kind == _ARRAY:
             element, _, count = _MEMBER.unpack_from(self._data, kind.tail)
-            return self._size(element, depth + 1) * count
+            return self._size(element, depth + 1) * int(count)
         return kind.size_or_type
 
 
@@ -225,4 +233,5 @@ def _field(struct_name: str, line: str, btf: Btf) -> str:
             f"{struct_name}.{field} has {found.size} bytes in this kernel, not {scalar}"
         )
     array = f"[{count}]" if count else ""
-    return f"struct {{ char at_{field}_[{found.offset}]; {ctype}{field}{array}; }} __attribute__((packed));"
+    padding = f"char at_{field}_[{found.offset}];"
+    return f"struct {{ {padding} {ctype}{field}{array}; }} __attribute__((packed));"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import logging
+import os
 import selectors
 import socket
 import struct
@@ -11,14 +13,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from netiod.holdings import Holding
-from netiod.policy import Caller, is_operator
 from netioctl.wire import control
 from netioctl.wire.errors import Code, NetioError, ProtocolError, RequestError
+from netiod.holdings import Holding
+from netiod.policy import Caller, is_operator
 
 _LOG = logging.getLogger("netiod.control")
 _UCRED = struct.Struct("=iII")
 _SO_PEERGROUPS = 59
+_libc = ctypes.CDLL(None, use_errno=True)
 #: Bytes waiting for a client beyond which its requests wait, and beyond which it is dropped.
 _OUT_PAUSE, _OUT_DROP = 1 << 16, 1 << 20
 #: Connections at once: below the descriptors that a process may have open.
@@ -142,7 +145,7 @@ class Connection:
     def _watch(self) -> None:
         pending = bool(self._out) or self._waiting is not None
         idle = not pending and not self._answering
-        if self._closing and idle or self._ended and idle and b"\n" not in self._in:
+        if (self._closing and idle) or (self._ended and idle and b"\n" not in self._in):
             self._server.drop(self)
             return
         events = selectors.EVENT_WRITE if pending else 0
@@ -180,7 +183,7 @@ class Connection:
             result = error
         except NetioError as error:
             result = RequestError(str(error), Code.INVALID_REQUEST)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect ends one request, not the service
             number = next(self._server.defects)
             _LOG.exception("defect %d: a request failed", number)
             text = f"netiod failed on this request; its log says why under defect {number}"
@@ -263,9 +266,23 @@ class Server:
     def _caller(self, sock: socket.socket) -> Caller:
         raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         pid, uid, gid = _UCRED.unpack(raw)
-        groups = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * 65536)
-        gids = frozenset((gid, *struct.unpack(f"={len(groups) // 4}I", groups)))
-        return Caller(pid, uid, is_operator(uid, gids, self._operators))
+        return Caller(pid, uid, is_operator(uid, _peer_groups(sock) | {gid}, self._operators))
+
+
+def _peer_groups(sock: socket.socket) -> frozenset[int]:
+    """The supplementary groups of who connected, when they did.
+
+    By ctypes: a process may be in 65,536 groups, and Python's getsockopt takes 1,024 bytes.
+    """
+    groups = (ctypes.c_uint32 * 65536)()
+    size = ctypes.c_uint32(ctypes.sizeof(groups))
+    failed = _libc.getsockopt(
+        sock.fileno(), socket.SOL_SOCKET, _SO_PEERGROUPS, groups, ctypes.byref(size)
+    )
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return frozenset(groups[: size.value // 4])
 
 
 def _checked(message: Object) -> tuple[Any, str, Object]:

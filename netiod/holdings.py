@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from netioctl.wire import frames
+from netioctl.wire.errors import FilterFull, NoSuchProcess, NotHeld
 from netiod import policy, processes
 from netiod.connections import Connections
 from netiod.kernel import Kernel
 from netiod.maps import MapFull
 from netiod.policy import Caller
-from netioctl.wire import frames
-from netioctl.wire.errors import FilterFull, NoSuchProcess, NotHeld
 
 #: Seconds that the totals of a process stay after its exit.
 KEEP_EXITED = 600.0
@@ -66,7 +66,10 @@ class Holdings:
         self._connections = connections
         self._max_pids = max_pids
         constants = kernel.layout.constants
-        self._count, self._stream = constants["NETIO_FILTER_COUNT"], constants["NETIO_FILTER_STREAM"]
+        self._count, self._stream = (
+            constants["NETIO_FILTER_COUNT"],
+            constants["NETIO_FILTER_STREAM"],
+        )
         self.living: dict[int, Holding] = {}
         self._exited: dict[int, Holding] = {}
 
@@ -221,7 +224,7 @@ class Holdings:
         return holding
 
     def missed_exits(self) -> Iterator[tuple[int, int]]:
-        """Processes that the kernel has closed without our hearing of it (the meta ring was full)."""
+        """Processes that the kernel has closed unheard: the meta ring was full."""
         for pid, holding in list(self.living.items()):
             if self._kernel.process(pid) is None:
                 yield pid, holding.start

@@ -1,4 +1,4 @@
-"""The kernel side as the broker sees it: its maps and rings, by the names that bpf/core.c gives them."""
+"""The kernel side as the broker sees it: maps and rings, named as in bpf/core.c."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from netiod.maps import Map
-from netiod.ring import EventRing, MetaRing
 from netioctl.wire import layout
 from netioctl.wire.layout import Struct
+from netiod.maps import Map
+from netiod.ring import EventRing, MetaRing
 
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
@@ -25,7 +25,12 @@ class Kernel:
         self.events = EventRing(fds["map:events"], ring_size, self.event.size)
         self.meta = MetaRing(fds["map:meta"], meta_size)
         self.proc, self.proc_key = structs["proc"], structs["proc_key"]
-        self.conn, self.conn_key, self.hold = structs["conn"], structs["conn_key"], structs["hold"]
+        self.conn, self.conn_key, self.ident = (
+            structs["conn"],
+            structs["conn_key"],
+            structs["ident"],
+        )
+        self.hold = structs["hold"]
         self.unix_names = structs["unix_names"]
         self.procs = Map(fds["map:procs"], 4, self.proc.size)
         self.exited = Map(fds["map:exited"], self.proc_key.size, self.proc.size)

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from netiod import btf, hooks
 from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
+from netiod import btf, hooks
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
@@ -28,7 +28,18 @@ META_RING = 1 << 20
 #: Unix socket names kept; a connection beyond them is shown by its peer's PID.
 MAX_NAMES = 8192
 _FILTER_WORDS = (4_194_304 + 16) // 16
-_MAPS = ("filter", "procs", "exited", "holds", "conns", "names", "config", "stats", "events", "meta")
+_MAPS = (
+    "filter",
+    "procs",
+    "exited",
+    "holds",
+    "conns",
+    "names",
+    "config",
+    "stats",
+    "events",
+    "meta",
+)
 _PAGE = resource.getpagesize()
 _ARCH = {"x86_64": "x86", "aarch64": "arm64"}
 _CAP_SYS_ADMIN, _CAP_BPF = 21, 39
@@ -52,7 +63,7 @@ def run(settings: Settings, channel: socket.socket) -> NoReturn:
         status = 0
     except NetioError as error:
         send_error(channel, str(error))
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the supervisor must hear of any
         send_error(channel, f"loading the BPF programs failed: {error!r}")
     finally:
         os._exit(status)
@@ -68,7 +79,9 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
         NetioError: no back-end could be attached; says why for each.
     """
     if platform.machine() not in _ARCH:
-        raise PrerequisiteError(f"netio does not know this machine's architecture: {platform.machine()}")
+        raise PrerequisiteError(
+            f"netio does not know this machine's architecture: {platform.machine()}"
+        )
     top = layout.event_h().parent
     kernel_h = btf.write_kernel_h((top / "kernel.h").read_text(), btf.Btf.of_kernel())
     os.environ["BCC_KERNEL_SOURCE"] = str(top / "include")
@@ -81,7 +94,9 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
         if settings.backend not in ("auto", backend.name):
             continue
         try:
-            bpf, attached, missing = _attach(backend, _source(top, backend, kernel_h), settings, log)
+            bpf, attached, missing = _attach(
+                backend, _source(top, backend, kernel_h), settings, log
+            )
         except Unavailable as why:
             log(f"back-end {backend.name} not used: {why}")
             rejected.append({"backend": backend.name, "why": str(why)})

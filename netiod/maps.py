@@ -151,4 +151,6 @@ class ProgramInfo:
         _bpf(_GET_INFO, attr)
         raw = info.raw
         self.name = raw[_PROG_NAME : _PROG_NAME + 16].split(b"\0", 1)[0].decode("ascii", "replace")
-        self.run_time_ns, self.run_cnt, self.misses = struct.unpack_from("=QQQ", raw, _PROG_RUN_TIME)
+        self.run_time_ns, self.run_cnt, self.misses = struct.unpack_from(
+            "=QQQ", raw, _PROG_RUN_TIME
+        )

@@ -22,7 +22,7 @@ def is_operator(uid: int, gids: frozenset[int], operators: int | None) -> bool:
     return uid == 0 or (operators is not None and operators in gids)
 
 
-def operator_rule(caller: Caller, process: Process) -> bool:
+def operator_rule(caller: Caller, _process: Process) -> bool:
     """Operators may hold any process."""
     return caller.operator
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netioctl.wire import PROTOCOL_VERSION, frames
 from netiod.connections import Connections
 from netiod.holdings import Holding, Holdings
 from netiod.kernel import Kernel
-from netioctl.wire import PROTOCOL_VERSION, frames
 
 _LOG = logging.getLogger("netiod.publisher")
 #: Events taken at once: bounds a batch's memory and the time other work waits for it.

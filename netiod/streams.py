@@ -34,7 +34,7 @@ class _Gate:
 
 
 class Streams:
-    """The gates that the supervisor has made for us. Requests to it go through `ask_open`, `ask_close`."""
+    """The gates that the supervisor makes; `ask_open` and `ask_close` are requests to it."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Streams:
         self.dropped = 0
 
     def open(self, connection: Connection, answer: Answer) -> None:
-        """Call `answer`, later, with the endpoint of the caller's gate, or None if there is none."""
+        """Call `answer`, later, with the endpoint of the caller's gate; None: there is none."""
         uid = gate_of(connection.caller)
         gate = self._gates.get(uid)
         if gate is None:

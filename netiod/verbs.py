@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from netiod import processes
-from netiod.control import Connection, Later, Rows
-from netiod.holdings import Holding
-from netiod.maps import MapError, ProgramInfo
-from netiod.summary import COUNTERS, summarize
 from netioctl import __version__
 from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.errors import Code, RequestError, VersionMismatch
+from netiod import processes
+from netiod.control import Connection, Later, Rows
+from netiod.holdings import COUNTERS, Holding
+from netiod.maps import MapError, ProgramInfo
+from netiod.summary import summarize
 
 if TYPE_CHECKING:
     from netiod.broker import Broker

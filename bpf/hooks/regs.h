@@ -34,11 +34,3 @@ static __always_inline void peer_from_msghdr(struct peer *peer, u64 msghdr)
 	if (!bpf_probe_read_user(&name, sizeof(name), (void *)msghdr))
 		peer_from_user(peer, name);
 }
-
-/* Datagrams to an address named in the call need it read: the socket does not know the peer. */
-static __always_inline int is_unconnected(struct sock *sk)
-{
-	u16 family = READ(sk->__sk_common.skc_family);
-
-	return (family == AF_INET || family == AF_INET6) && !READ(sk->__sk_common.skc_dport);
-}

@@ -108,6 +108,7 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	struct inflight *found, in;
 	struct pt_regs *regs;
 	struct peer peer = {};
+	struct head head = {};
 	struct op op = {};
 
 	if (!wanted)
@@ -120,6 +121,7 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	regs = (void *)ctx->args[0];
 	if (ret <= 0 || call_of(READ(regs->NETIO_SYSCALL_NR)) != in.call)
 		return 0;
+	read_head(&head, in.sk);
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = in.dir;
@@ -127,11 +129,11 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	if (in.call == NETIO_CALL_SENDMMSG || in.call == NETIO_CALL_RECVMMSG) {
 		op.ops = ret;
 		op.bytes = mmsg_bytes(in.arg1, ret);
-	} else if (is_unconnected(in.sk)) {
+	} else if (is_unconnected(&head)) {
 		if (in.call == NETIO_CALL_SENDTO || in.call == NETIO_CALL_RECVFROM)
 			peer_from_user(&peer, in.addr);
 		else if (in.call == NETIO_CALL_SENDMSG || in.call == NETIO_CALL_RECVMSG)
 			peer_from_msghdr(&peer, in.arg1);
 	}
-	return account(wanted, in.sk, &peer, &op);
+	return account(wanted, in.sk, &head, &peer, &op);
 }

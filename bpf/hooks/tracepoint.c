@@ -8,57 +8,55 @@
  * getsockopt(TCP_ZEROCOPY_RECEIVE).
  */
 
-/* The user's registers tell which call this is; io_uring's own threads have none. */
-#define PF_IO_WORKER 0x00000010
-
-static __always_inline void regs_of_call(struct pt_regs *to)
+/* The registers that the thread entered the kernel with tell which call this is. */
+static __always_inline struct pt_regs *user_regs(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
 
-	bpf_probe_read_kernel(to, sizeof(*to), regs);
+	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
 RAW_TRACEPOINT_PROBE(sock_send_length)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	u64 wanted = filter_of(tgid);
+	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
 	struct sock *sk = (void *)ctx->args[0];
 	int ret = (int)ctx->args[1];
-	struct pt_regs regs = {};
+	struct pt_regs *regs;
 	struct peer peer = {};
+	struct head head = {};
 	struct op op = {};
 
 	if (!wanted || ret <= 0)
 		return 0;
-	regs_of_call(&regs);
+	regs = user_regs();
+	read_head(&head, sk);
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_SEND;
-	op.call = call_of(regs.NETIO_SYSCALL_NR);
-	if (is_unconnected(sk)) {
+	op.call = call_of(READ(regs->NETIO_SYSCALL_NR));
+	if (is_unconnected(&head)) {
 		if (op.call == NETIO_CALL_SENDTO)
-			peer_from_user(&peer, regs.NETIO_ARG4);
+			peer_from_user(&peer, READ(regs->NETIO_ARG4));
 		else if (op.call == NETIO_CALL_SENDMSG)
-			peer_from_msghdr(&peer, regs.NETIO_ARG1);
+			peer_from_msghdr(&peer, READ(regs->NETIO_ARG1));
 	}
-	return account(wanted, sk, &peer, &op);
+	return account(wanted, sk, &head, &peer, &op);
 }
 
 RAW_TRACEPOINT_PROBE(sock_recv_length)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	u64 wanted = filter_of(tgid);
+	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
+	struct sock *sk = (void *)ctx->args[0];
 	int ret = (int)ctx->args[1];
-	struct pt_regs regs = {};
+	struct head head = {};
 	struct op op = {};
 
 	if (!wanted || ret <= 0 || (int)ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	regs_of_call(&regs);
+	read_head(&head, sk);
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;
-	op.call = call_of(regs.NETIO_SYSCALL_NR);
-	return account(wanted, (void *)ctx->args[0], NULL, &op);
+	op.call = call_of(READ(user_regs()->NETIO_SYSCALL_NR));
+	return account(wanted, sk, &head, NULL, &op);
 }

@@ -1,4 +1,4 @@
-"""How the two ends of a connection are written: `127.0.0.1:80`, `[::1]:443`, `/run/x.sock`, `@name`."""
+"""How a connection's ends are written: `127.0.0.1:80`, `[::1]:443`, `/run/x.sock`, `@name`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-_KEY = struct.Struct("<QIHHHHHH16s16sQ")
+_IDENT = struct.Struct("<QIHHHHHH16s16sQ")
 _FAMILIES = {
     1: "unix",
     2: "inet",
@@ -31,7 +31,7 @@ _INET, _INET6, _UNIX = 2, 10, 1
 
 
 class Connection(NamedTuple):
-    """A connection in words; None where something is unknown. `local` is the watched process's side."""
+    """A connection in words; None: unknown. `local` is the watched process's side."""
 
     pid: int
     family: str | None
@@ -44,9 +44,9 @@ class Connection(NamedTuple):
 UNKNOWN = Connection(0, None, None, None, None)
 
 
-def describe(key: bytes, peer_pid: int, local: bytes, remote: bytes) -> Connection:
-    """The words for struct conn_key's 64 bytes, with a unix socket's raw names (sun_path)."""
-    fields = _KEY.unpack(key)
+def describe(ident: bytes, peer_pid: int, local: bytes, remote: bytes) -> Connection:
+    """The words for struct ident's 64 bytes, with a unix socket's raw names (sun_path)."""
+    fields = _IDENT.unpack(ident)
     _, tgid, family, kind, proto, lport, rport, _, laddr, raddr, _ = fields
     family_name = _FAMILIES.get(family, f"family{family}")
     if family in (_INET, _INET6):

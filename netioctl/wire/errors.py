@@ -1,19 +1,19 @@
 """Every error that netio raises on purpose, in one tree; each carries one line for a person.
 
-    NetioError
-    ├── UsageError              the call itself is wrong
-    ├── LayoutError             event.h cannot be understood, or two sides differ in it
-    ├── ConfigError             a setting of the daemon is wrong
-    ├── PrerequisiteError       something that the daemon needs is missing; says the remedy
-    ├── AlreadyRunning          another daemon serves this run directory
-    ├── DaemonUnreachable       no daemon answers at the control socket
-    ├── ProtocolError           the other side speaks something else
-    └── RequestError            the daemon's answer was an error; .code is one of Code
-        ├── NoSuchProcess       there is none, or none that the caller may watch
-        ├── NotHeld             it is not attached
-        ├── FilterFull          the filter holds as many processes as it can
-        ├── VersionMismatch     client and daemon speak different protocol versions
-        └── LimitReached        a per-user limit; the message names it
+NetioError
+├── UsageError              the call itself is wrong
+├── LayoutError             event.h cannot be understood, or two sides differ in it
+├── ConfigError             a setting of the daemon is wrong
+├── PrerequisiteError       something that the daemon needs is missing; says the remedy
+├── AlreadyRunning          another daemon serves this run directory
+├── DaemonUnreachable       no daemon answers at the control socket
+├── ProtocolError           the other side speaks something else
+└── RequestError            the daemon's answer was an error; .code is one of Code
+    ├── NoSuchProcess       there is none, or none that the caller may watch
+    ├── NotHeld             it is not attached
+    ├── FilterFull          the filter holds as many processes as it can
+    ├── VersionMismatch     client and daemon speak different protocol versions
+    └── LimitReached        a per-user limit; the message names it
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class RequestError(NetioError):
 
 
 class NoSuchProcess(RequestError):
-    """There is no such process, or none that the caller may watch: the daemon does not say which."""
+    """There is none, or none that the caller may watch: the daemon does not say which."""
 
     code = Code.NO_SUCH_PROCESS
 

@@ -14,7 +14,7 @@ MAX_FRAME = 65536
 
 _HEADER = struct.Struct("<HHIQQIIQIIQq16s")
 _ENTRY = struct.Struct("<IIIHH")
-#: Bytes of the fixed part of a connection entry: its own header and struct conn_key.
+#: Bytes of the fixed part of a connection entry: its own header and struct ident.
 ENTRY_FIXED = _ENTRY.size + 64
 
 
@@ -26,7 +26,7 @@ class Header(NamedTuple):
     layout: int
     epoch: int
     first: int
-    count: int
+    events: int
     conns: int
     start: int
     tgid: int
@@ -41,11 +41,11 @@ class Header(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A connection entry: `key` is struct conn_key's 64 bytes, names are raw sun_path bytes."""
+    """A connection entry: `ident` is struct ident's 64 bytes, names are raw sun_path bytes."""
 
     id: int
     peer_pid: int
-    key: bytes
+    ident: bytes
     local: bytes
     remote: bytes
 
@@ -63,7 +63,7 @@ def pack_entry(entry: Entry) -> bytes:
     used = ENTRY_FIXED + len(entry.local) + len(entry.remote)
     size = -(-used // 8) * 8
     head = _ENTRY.pack(size, entry.id, entry.peer_pid, len(entry.local), len(entry.remote))
-    return (head + entry.key + entry.local + entry.remote).ljust(size, b"\0")
+    return (head + entry.ident + entry.local + entry.remote).ljust(size, b"\0")
 
 
 def unpack(frame: bytes, event_size: int) -> tuple[Header, memoryview, memoryview]:
@@ -84,7 +84,7 @@ def unpack(frame: bytes, event_size: int) -> tuple[Header, memoryview, memoryvie
             "install the same version of both"
         )
     begin = end + HEADER_SIZE
-    middle = begin + header.count * event_size
+    middle = begin + header.events * event_size
     view = memoryview(frame)
     if middle + header.conns * ENTRY_FIXED > len(frame):
         raise ProtocolError("a frame on the stream is shorter than its header says")

@@ -1,0 +1,75 @@
+"""Options and arguments that several verbs share, and the connection that all of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from netioctl import targets
+from netioctl.answers import Failure
+from netioctl.client import Client
+from netioctl.output import say
+from netioctl.wire.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: For verbs that take PIDs: `-5` is then a wrong PID instead of an unknown option.
+PID_SETTINGS = {"ignore_unknown_options": True}
+_KEY = "netioctl.run_dir"
+
+
+def run_dir(function: F) -> F:
+    """--run-dir, before or behind the verb."""
+    return click.option(
+        "--run-dir",
+        metavar="DIR",
+        type=click.Path(),
+        expose_value=False,
+        callback=_keep_run_dir,
+        help="Run directory of the daemon to talk to (NETIO_RUN_DIR; /run/netio).",
+    )(function)
+
+
+def as_json(function: F) -> F:
+    """--json."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object a line on stdout, nothing else."
+    )(function)
+
+
+def pids(function: F) -> F:
+    """PID..., checked."""
+    return click.argument("pids", nargs=-1, metavar="PID...", callback=_parse_pids)(function)
+
+
+def connect() -> Client:
+    """The client for the run directory that was chosen."""
+    return Client(click.get_current_context().meta.get(_KEY))
+
+
+def report(errors: Iterable[Failure]) -> bool:
+    """A line for each PID that failed; whether there was one."""
+    failed = False
+    for failure in errors:
+        say(f"netioctl: {targets.explain(failure)}")
+        failed = True
+    return failed
+
+
+def _keep_run_dir(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value == "":
+        raise click.UsageError("--run-dir needs the name of a directory", context)
+    if value is not None:
+        context.meta[_KEY] = value
+
+
+def _parse_pids(
+    context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[int, ...]:
+    if context.resilient_parsing:
+        return ()
+    try:
+        return targets.parse(value)
+    except UsageError as error:
+        raise click.UsageError(str(error), context) from error

@@ -1,0 +1,51 @@
+"""`netioctl summary`: totals since a process was attached."""
+
+from __future__ import annotations
+
+import click
+
+from netioctl import stats
+from netioctl.answers import Summary
+from netioctl.commands import options
+from netioctl.exit_status import ExitStatus
+from netioctl.output import Output
+
+#: Connections that are listed on a terminal, lest the totals scroll away.
+MOST_ON_TERMINAL = 50
+
+
+@click.command(
+    short_help="Show totals since processes were attached.",
+    context_settings=options.PID_SETTINGS,
+)
+@options.pids
+@options.as_json
+@options.run_dir
+def command(pids: tuple[int, ...], as_json: bool) -> ExitStatus:
+    """Show what processes have sent and received since they were attached, in total and per
+    connection. The totals of a process that exited stay for ten minutes.
+
+    \b
+    Examples:
+      netioctl add 1234; sleep 60; netioctl summary 1234
+      netioctl summary --json 1234 | jq .total
+    """
+    output = Output()
+    with options.connect() as client:
+        answer = client.summary(pids)
+    if answer.processes:
+        draw(output, answer._replace(rows=stats.merge(answer.rows)), as_json)
+    return ExitStatus.FAILURE if options.report(answer.errors) else ExitStatus.OK
+
+
+def draw(output: Output, value: Summary, as_json: bool) -> None:
+    """Print totals and connections."""
+    if as_json:
+        from netioctl.render import json
+
+        output.write(json.summary(value))
+        return
+    from netioctl.render import summary
+
+    width = output.width()
+    output.write(summary.summary(value, width, None if width is None else MOST_ON_TERMINAL))

@@ -1,0 +1,1 @@
+"""What things look like: pure functions from answers and events to text; nothing here prints."""

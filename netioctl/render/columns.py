@@ -1,0 +1,71 @@
+"""What both renderers of events stand on: fields of struct event, and text that is made once."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TypeVar
+
+from netioctl.wire import layout
+from netioctl.wire.endpoints import Connection
+from netioctl.wire.errors import LayoutError
+
+K = TypeVar("K")
+V = TypeVar("V")
+#: Entries that are kept of what grows with traffic.
+_LIMIT = 65_536
+
+
+class Cache(dict[K, V]):
+    """A dict that makes what it lacks, and empties itself at `limit` entries.
+
+    A look-up of what is there costs no Python call, which is what makes events cheap to draw.
+    """
+
+    def __init__(self, make: Callable[[K], V], limit: int = _LIMIT) -> None:
+        self._make = make
+        self._limit = limit
+
+    def __missing__(self, key: K) -> V:
+        if len(self) >= self._limit:
+            self.clear()
+        value = self[key] = self._make(key)
+        return value
+
+
+class ByConnection(dict[int, str]):
+    """The text that `make` draws of a connection, by its id; `lookup` tells which one that is."""
+
+    def __init__(
+        self, lookup: Callable[[int], Connection], make: Callable[[Connection], str]
+    ) -> None:
+        self._lookup = lookup
+        self._make = make
+
+    def __missing__(self, conn: int) -> str:
+        connection = self._lookup(conn)
+        text = self._make(connection)
+        # What is not known yet may be told by a later frame. Id 0 never is.
+        if connection.family is not None or not conn:
+            if len(self) >= _LIMIT:
+                self.clear()
+            self[conn] = text
+        return text
+
+
+def event_fields(*names: str) -> struct.Struct:
+    """Unpacks just these fields of struct event, which must be named in the struct's order.
+
+    Raises:
+        LayoutError: there is no such field, or it is named out of order.
+    """
+    record = layout.load().structs["event"]
+    codes = {1: "B", 2: "H", 4: "I", 8: "Q"}
+    form, at = "<", 0
+    for name in names:
+        field = next((f for f in record.fields if f.name == name), None)
+        if field is None or field.offset < at or field.count is not None:
+            raise LayoutError(f"struct event has no plain field {name} after byte {at}")
+        form += f"{field.offset - at}x{codes[field.size]}"
+        at = field.offset + field.size
+    return struct.Struct(f"{form}{record.size - at}x")

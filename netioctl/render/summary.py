@@ -1,0 +1,62 @@
+"""Totals as text: the block that ends a watch, and what `summary` prints."""
+
+from __future__ import annotations
+
+from netioctl import stats
+from netioctl.answers import Row, Summary
+from netioctl.render.words import connection, printable, size
+
+_WIDTH = 80
+
+
+def summary(value: Summary, width: int | None, most: int | None = None) -> str:
+    """The block of totals, connections by bytes; at most `most` of them.
+
+    `width`: that of the terminal, None where it is none.
+    """
+    rule = _WIDTH if width is None else min(width, _WIDTH)
+    total = value.total
+    lines = [
+        "",
+        "=" * rule,
+        "SUMMARY STATISTICS",
+        "=" * rule,
+        f"Total Bytes Sent:     {size(total.sent_bytes)}",
+        f"Total Bytes Received: {size(total.recv_bytes)}",
+        f"Send Operations:      {total.send_ops:,}",
+        f"Receive Operations:   {total.recv_ops:,}",
+    ]
+    if not value.complete:
+        lines.append("Not complete:         some operations escaped the counters")
+    lines += ["", "Per-Connection Statistics:", "-" * rule]
+    rows = stats.heaviest_first(value.rows)
+    names = {process.pid: process.comm for process in value.processes}
+    for row in rows[:most]:
+        lines.append(_ends(row) + (_whose(row, names) if len(names) > 1 else ""))
+        lines.append(_bytes(row))
+    if not rows:
+        lines.append("(none)")
+    if most is not None and len(rows) > most:
+        rest = rows[most:]
+        lines.append(f"({len(rest):,} more connections; --json shows all)")
+        lines.append(_bytes(Row(0, None, None, None, None, stats.total(rest))))
+    return "\n".join(lines) + "\n"
+
+
+def _ends(row: Row) -> str:
+    if row.family == stats.OTHER:
+        return "(other connections)"
+    if row.local is None and row.remote is None:
+        # Two stars say nothing; what kind of socket it is does a little.
+        kind = " ".join(printable(word) for word in (row.family, row.proto) if word)
+        return connection(None, None) + (f" ({kind})" if kind else "")
+    return connection(row.local, row.remote)
+
+
+def _whose(row: Row, names: dict[int, str]) -> str:
+    comm = names.get(row.pid)
+    return f"  [PID {row.pid}, {printable(comm)}]" if comm else f"  [PID {row.pid}]"
+
+
+def _bytes(row: Row) -> str:
+    return f"  Sent: {row.total.sent_bytes:,} bytes, Recv: {row.total.recv_bytes:,} bytes"

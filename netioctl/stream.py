@@ -1,0 +1,252 @@
+"""The stream: frames from a gate, and what they hold in order, losses included. Public API."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from netioctl.answers import Process
+from netioctl.wire import frames, layout
+from netioctl.wire.endpoints import UNKNOWN, Connection, describe
+from netioctl.wire.errors import LayoutError
+
+if TYPE_CHECKING:
+    import zmq
+
+#: Frames that may wait in this process before the gate begins to drop: 64 MB at their largest.
+RECEIVE_HIGH_WATER = 1000
+#: Milliseconds until a lost connection to the gate is tried anew.
+RECONNECT_MS = 100
+#: Connections that are remembered; every frame names again those that it needs.
+MAX_CONNECTIONS = 32_768
+
+_U32 = 0xFFFFFFFF
+_HALF = 1 << 31
+
+
+class Events(NamedTuple):
+    """Events of one process in the order of the kernel: `number` struct event in `data`.
+
+    Add `wall_offset` to an event's time for nanoseconds since the epoch. `comm` is the
+    process's name as it calls itself: not safe for a terminal.
+    """
+
+    pid: int
+    comm: str
+    wall_offset: int
+    number: int
+    data: memoryview
+
+
+class Lost(NamedTuple):
+    """Here `events` are missing. `stage`: `kernel` (its ring was full), `stream` (we are slow)."""
+
+    pid: int
+    events: int
+    stage: str
+
+
+def check_layout(fingerprint: int) -> None:
+    """Compare a daemon's layout with ours.
+
+    Raises:
+        LayoutError: they differ.
+    """
+    if fingerprint != layout.load().fingerprint:
+        raise LayoutError(
+            "netiod and netioctl do not agree about the layout of events: install the same "
+            "version of both and restart netiod"
+        )
+
+
+class Stream:
+    """The SUB side of a gate. Not for several threads."""
+
+    def __init__(self, endpoint: str) -> None:
+        import zmq
+
+        self._zmq = zmq
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
+        self._socket.set(zmq.RCVHWM, RECEIVE_HIGH_WATER)
+        self._socket.set(zmq.LINGER, 0)
+        self._socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._socket.set(zmq.MAXMSGSIZE, frames.MAX_FRAME)
+        self._socket.connect(endpoint)
+        self.endpoint = endpoint
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close(0)
+        self._context.term()
+
+    def fileno(self) -> int:
+        """Readable when frames may have come. Edge-triggered: take all before waiting on it."""
+        return int(self._socket.get(self._zmq.FD))
+
+    def subscribe(self, topic: str) -> None:
+        """Receive the frames of a process from now on, or soon after: see `sync`."""
+        self._socket.subscribe(topic.encode())
+
+    def unsubscribe(self, topic: str) -> None:
+        """Receive them no longer."""
+        self._socket.unsubscribe(topic.encode())
+
+    def frames(self, limit: int) -> list[bytes]:
+        """Frames that have come, at most `limit`; fewer mean that there were no more."""
+        received: list[bytes] = []
+        receive, flag = self._socket.recv, self._zmq.NOBLOCK
+        try:
+            for _ in range(limit):
+                received.append(receive(flag))
+        except self._zmq.Again:
+            pass
+        return received
+
+
+class _Track:
+    """What is known of a process's place in the stream."""
+
+    __slots__ = ("comm", "expected", "lost", "name", "start")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        #: Index of the next event; None before the first frame.
+        self.expected: int | None = None
+        #: The kernel's count of lost events as last seen, modulo 2^32.
+        self.lost = 0
+        self.comm = b""
+        self.name = ""
+
+
+class Reader:
+    """Turns frames into Events and Lost; losses before a process's first frame are not told."""
+
+    def __init__(self) -> None:
+        known = layout.load()
+        record = known.structs["event"]
+        self._size = record.size
+        self._fingerprint = known.fingerprint
+        at = record.offset("lost")
+        self._lost = struct.Struct(f"<{at}xI{record.size - at - 4}x")
+        self._tracks: dict[int, _Track] = {}
+        self._entries: dict[int, frames.Entry] = {}
+        self._connections: dict[int, Connection] = {}
+        self._epoch: int | None = None
+        #: Grows when a connection that was described before is described otherwise.
+        self.generation = 0
+        #: Set when another run of the broker has begun: synchronise anew, then reset it.
+        self.interrupted = False
+
+    def follow(self, processes: Iterable[Process]) -> None:
+        """Read the frames of these processes; those of others are passed over."""
+        for process in processes:
+            self._tracks[process.pid] = _Track(process.start)
+
+    def forget(self, pid: int) -> None:
+        """Pass over the frames of a process from now on."""
+        self._tracks.pop(pid, None)
+
+    def expected(self, pid: int) -> int | None:
+        """Index of the next event of a process; None before its first frame."""
+        track = self._tracks.get(pid)
+        return None if track is None else track.expected
+
+    def connection(self, ident: int) -> Connection:
+        """The connection with that id, or UNKNOWN."""
+        return self._connections.get(ident, UNKNOWN)
+
+    def read(self, frame: bytes) -> Sequence[Events | Lost]:
+        """What a frame holds, in order.
+
+        Raises:
+            ProtocolError: it is not a frame, or of another version.
+            LayoutError: its events are laid out otherwise.
+        """
+        header, data, tail = frames.unpack(frame, self._size)
+        if header.layout != self._fingerprint:
+            check_layout(header.layout)
+        track = self._tracks.get(header.tgid)
+        if track is None or track.start != header.start:
+            return ()
+        if header.epoch != self._epoch:
+            self._begin(header.epoch)
+        if header.conns:
+            self._describe(tail)
+        items: list[Events | Lost] = []
+        count = header.events
+        if track.expected is None:
+            track.lost = self._lost.unpack_from(data)[0] if count else header.lost & _U32
+        elif header.first > track.expected:
+            items.append(Lost(header.tgid, header.first - track.expected, "stream"))
+        elif header.first < track.expected:
+            known = min(track.expected - header.first, count)
+            data, count = data[known * self._size :], count - known
+        track.expected = max(track.expected or 0, header.first + header.events)
+        if count:
+            self._split(items, header, track, data, count)
+        self._kernel_lost(items, track, header.tgid, header.lost & _U32)
+        return items
+
+    def _begin(self, epoch: int) -> None:
+        if self._epoch is not None:
+            self.interrupted = True
+            self.generation += 1
+            self._entries.clear()
+            self._connections.clear()
+            for track in self._tracks.values():
+                track.expected = None
+        self._epoch = epoch
+
+    def _describe(self, tail: memoryview) -> None:
+        for entry in frames.entries(tail):
+            before = self._entries.get(entry.id)
+            if before == entry:
+                continue
+            if before is not None:
+                self.generation += 1
+            elif len(self._entries) >= MAX_CONNECTIONS:
+                oldest = next(iter(self._entries))
+                del self._entries[oldest], self._connections[oldest]
+            self._entries[entry.id] = entry
+            self._connections[entry.id] = describe(
+                entry.ident, entry.peer_pid, entry.local, entry.remote
+            )
+
+    def _split(
+        self,
+        items: list[Events | Lost],
+        header: frames.Header,
+        track: _Track,
+        data: memoryview,
+        count: int,
+    ) -> None:
+        """The events of a frame, cut where the kernel lost some."""
+        if header.comm != track.comm:
+            track.comm = header.comm
+            track.name = header.comm.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+        size, begin = self._size, 0
+
+        def piece(begin: int, end: int) -> None:
+            if end > begin:
+                part = data[begin * size : end * size]
+                items.append(Events(header.tgid, track.name, header.wall_offset, end - begin, part))
+
+        # The kernel's count only grows, so where the last event knows of no loss, none does.
+        last = self._lost.unpack_from(data, (count - 1) * size)[0]
+        if last != track.lost:
+            for index, (lost,) in enumerate(self._lost.iter_unpack(data)):
+                if lost != track.lost and (lost - track.lost) & _U32 < _HALF:
+                    piece(begin, index)
+                    begin = index
+                    self._kernel_lost(items, track, header.tgid, lost)
+        piece(begin, count)
+
+    @staticmethod
+    def _kernel_lost(items: list[Events | Lost], track: _Track, pid: int, lost: int) -> None:
+        # Modulo 2^32, and never backwards: a header may know of losses before the events do.
+        more = (lost - track.lost) & _U32
+        if 0 < more < _HALF:
+            track.lost = lost
+            items.append(Lost(pid, more, "kernel"))

@@ -1,0 +1,79 @@
+"""PIDs as people give them, and why one of them cannot be had."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from netioctl.answers import Failure
+from netioctl.wire.control import MAX_PID
+from netioctl.wire.errors import Code, UsageError
+
+
+def parse(arguments: Iterable[str]) -> tuple[int, ...]:
+    """PIDs in the order given, each once; an argument may hold several, as "$(pgrep nginx)" does.
+
+    Raises:
+        UsageError: one is not a PID, or there is none.
+    """
+    pids: dict[int, None] = {}
+    for argument in arguments:
+        for word in argument.split():
+            pids[_pid(word)] = None
+    if not pids:
+        raise UsageError("no PID given; $(pgrep NAME) gives those of a program, if it runs")
+    return tuple(pids)
+
+
+def _pid(word: str) -> int:
+    shown = word if len(word) <= 24 else word[:20] + "…"
+    if word.startswith("-") and not word[1:].isdecimal():
+        raise UsageError(f"no such option: {shown}")
+    if not word.lstrip("-").isdecimal() or not word.isascii():
+        raise UsageError(f"not a PID: {shown}; a PID is a number, $(pgrep NAME) finds it")
+    # Digits beyond that length need not be looked at, nor would int() take any number of them.
+    number = int(word) if len(word) <= 20 else MAX_PID + 1
+    if not 0 < number <= MAX_PID:
+        raise UsageError(f"not a PID: {shown}; PIDs are 1 to {MAX_PID}")
+    return number
+
+
+def explain(failure: Failure) -> str:
+    """One line that says what is wrong with a PID.
+
+    The daemon does not say whether a PID that the caller may not watch exists; this adds what
+    the caller can see in /proc anyway.
+    """
+    if failure.code == Code.NO_SUCH_PROCESS:
+        return _why_none(failure)
+    text = failure.message
+    return text if str(failure.pid) in text else f"{failure.pid}: {text}"
+
+
+def _why_none(failure: Failure) -> str:
+    pid = failure.pid
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="backslashreplace") as file:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        leader = int(fields["Tgid"])
+        uids = {int(uid) for uid in fields["Uid"].split()}
+    except (OSError, KeyError, ValueError):
+        return f"no such process: {pid}"
+    if leader != pid:
+        return f"{pid} is a thread of process {leader}: watch {leader}"
+    strangers = uids - {os.geteuid()}
+    if not strangers or os.geteuid() == 0:
+        return failure.message
+    name = user(min(strangers))
+    may = "only root" if name == "root" else f"only {name}, root"
+    return f"process {pid} belongs to {name}: {may} and members of group netio may watch it"
+
+
+def user(uid: int) -> str:
+    """The name of a user, or the number where there is none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)

@@ -1,0 +1,89 @@
+"""A gate: passes the broker's frames to the viewers of one user, over ZeroMQ.
+
+It runs as user netio with no capabilities and knows nothing but its socket: whoever breaks it
+has broken their own stream.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+
+import zmq
+
+from netioctl.wire.frames import MAX_FRAME
+
+#: Bytes of address space. 32 viewers who have all stopped hold 32 x 64 frames of 64 KiB.
+MEMORY_LIMIT = 512 << 20
+#: Descriptors, one for each viewer.
+VIEWERS_LIMIT = 1024
+
+#: Frames passed on before subscriptions are looked at again.
+_BATCH = 32
+_OPTIONS = (
+    # Subscriptions are all that viewers may send.
+    (zmq.MAXMSGSIZE, 4096),
+    (zmq.RCVHWM, 10),
+    # Frames that wait for a slow viewer; what comes after them is lost to that viewer alone.
+    (zmq.SNDHWM, 64),
+    # ms: a viewer that does not speak ZMTP, or has stopped, is let go.
+    (zmq.HANDSHAKE_IVL, 2000),
+    (zmq.HEARTBEAT_IVL, 1000),
+    (zmq.HEARTBEAT_TIMEOUT, 3000),
+    (zmq.LINGER, 0),
+)
+
+
+def run(listener: socket.socket, path: str, data: socket.socket) -> int:
+    """Publish every message that comes from `data` until its end; the exit status.
+
+    Args:
+        listener: bound to `path` and listening; viewers come in there.
+        data: the broker's frames, SOCK_SEQPACKET, one message each, at most MAX_FRAME bytes.
+    """
+    _limit(resource.RLIMIT_AS, MEMORY_LIMIT)
+    _limit(resource.RLIMIT_NOFILE, VIEWERS_LIMIT)
+    context = zmq.Context(io_threads=1)
+    pub = context.socket(zmq.PUB)
+    for option, value in _OPTIONS:
+        pub.setsockopt(option, value)
+    # libzmq closes what it is given.
+    pub.setsockopt(zmq.USE_FD, listener.dup().detach())
+    pub.bind(f"ipc://{path}")
+    data.setblocking(False)
+    poller = zmq.Poller()
+    poller.register(data, zmq.POLLIN)
+    # Also where no frame comes, so that viewers who come and go leave nothing behind.
+    poller.register(pub.FD, zmq.POLLIN)
+    buffer = bytearray(MAX_FRAME)
+    while True:
+        poller.poll()
+        # Makes libzmq look at what has come: subscriptions hold from the next frame on.
+        pub.get(zmq.EVENTS)
+        if not _pass_on(data, pub, buffer):
+            return 0
+
+
+def _pass_on(data: socket.socket, pub: zmq.Socket[bytes], buffer: bytearray) -> bool:
+    """Send the frames that are there; False: the broker is gone."""
+    view = memoryview(buffer)
+    receive, send, flags = data.recv_into, pub.send, zmq.NOBLOCK
+    try:
+        for _ in range(_BATCH):
+            size = receive(buffer)
+            if not size:
+                return False
+            # A PUB socket drops for a viewer that is behind; it never blocks.
+            send(view[:size], flags)
+    except BlockingIOError:
+        pass
+    except ConnectionResetError:
+        return False
+    return True
+
+
+def _limit(what: int, most: int) -> None:
+    hard = resource.getrlimit(what)[1]
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(what, (most, most))

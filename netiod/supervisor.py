@@ -1,0 +1,260 @@
+"""The supervisor: root, small, reads nothing that a client wrote.
+
+It holds every descriptor of what is loaded into the kernel, so that programs stay attached and
+counters go on whatever happens to the others; it starts them, replaces them, and ends them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from netioctl import __version__
+from netioctl.wire.errors import NetioError, ProtocolError
+from netiod import channel, children, descriptors, handover, privileges
+from netiod.gates import Gates
+from netiod.keeper import BrokerRun, Keeper
+from netiod.settings import Settings
+from netiod.sockets import RunDirectory, control_path
+from netiod.systemd import Notifier
+
+_LOG = logging.getLogger("netiod.supervisor")
+_LOADER_LOG = logging.getLogger("netiod.loader")
+#: Seconds that the loader may take: slow machines compile for some ten.
+LOAD_TIME = 60.0
+#: Seconds between SIGTERM and SIGKILL to the children.
+GRACE = 2.0
+
+#: settings, channel: ends the process.
+LoaderRun = Callable[[Settings, socket.socket], object]
+
+
+class Programs(NamedTuple):
+    """What the children run: each is called in the child as root, imports, and gives it."""
+
+    loader: Callable[[], LoaderRun]
+    broker: Callable[[], BrokerRun]
+
+
+def netio_programs() -> Programs:
+    """The real ones."""
+    return Programs(_import_loader, _import_broker)
+
+
+class Supervisor:
+    """The daemon: run() is all there is to call, once."""
+
+    def __init__(self, settings: Settings, programs: Programs, notifier: Notifier) -> None:
+        self._settings, self._programs, self._notifier = settings, programs, notifier
+        self._selector = selectors.DefaultSelector()
+        self._signals = children.Signals()
+        self._loader: int | None = None
+        self._loader_end: socket.socket | None = None
+        self._load_until = 0.0
+        self._loaded: handover.Loaded | None = None
+        self._broker_channel: channel.Channel | None = None
+        self._next_alive = 0.0
+        self._was_ready = self._stopping = False
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; leaves nothing behind, however it ends.
+
+        Raises:
+            AlreadyRunning: another daemon serves the run directory.
+            NetioError: nothing could be loaded, or the broker keeps dying.
+        """
+        settings = self._settings
+        with ExitStack() as stack:
+            directory = stack.enter_context(RunDirectory(settings.run_dir))
+            account = privileges.find_account(settings.user)
+            group = privileges.find_group(settings.group)
+            control = stack.enter_context(directory.control_listener())
+            stack.enter_context(self._signals)
+            stack.enter_context(self._selector)
+            self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
+            self._keeper = Keeper(
+                settings, self._programs.broker, account, control, self._connected, self._heard
+            )
+            self._gates = Gates(directory, account, group, self._keeper.tell)
+            _LOG.info("netiod %s starts on %s", __version__, settings.run_dir)
+            children.prepare()
+            try:
+                self._start_loader()
+                self._keeper.start()
+                while not self._stopping:
+                    self._turn()
+            finally:
+                self._stop()
+        _LOG.info("netiod %s stopped", __version__)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        deadlines = [self._keeper.deadline(), self._gates.deadline(), self._loader_deadline()]
+        if self._notifier.interval is not None:
+            deadlines.append(self._next_alive)
+        soonest = min((d for d in deadlines if d is not None), default=None)
+        for key, _ in self._selector.select(None if soonest is None else max(soonest - now, 0.0)):
+            key.data()
+        # After what was sent has been read: after a suspend, all deadlines have passed.
+        now = time.monotonic()
+        self._keeper.tick(now)
+        self._gates.tick(now)
+        if self._notifier.interval is not None and now >= self._next_alive:
+            self._notifier.alive()
+            self._next_alive = now + self._notifier.interval
+        until = self._loader_deadline()
+        if until is not None and until <= now:
+            raise NetioError(f"loading the BPF programs took more than {LOAD_TIME:.0f} s")
+
+    def _on_signals(self) -> None:
+        numbers = self._signals.read()
+        if numbers & {signal.SIGTERM, signal.SIGINT}:
+            self._stopping = True
+        if signal.SIGCHLD in numbers:
+            self._reap_loader()
+            self._keeper.reap()
+            self._gates.reap()
+
+    # --- loader -------------------------------------------------------------------------------
+
+    def _start_loader(self) -> None:
+        ours, theirs = descriptors.pair()
+        settings, program = self._settings, self._programs.loader
+        parent = os.getpid()
+
+        def body() -> int:
+            privileges.die_with_parent(parent, signal.SIGKILL)
+            program()(settings, theirs)
+            return 1
+
+        with theirs:
+            try:
+                self._loader = children.fork("netiod-loader", body, (theirs.fileno(),))
+            except OSError as error:
+                ours.close()
+                raise NetioError(f"cannot start the loader: {error.strerror}") from error
+        ours.setblocking(False)
+        self._loader_end = ours
+        self._load_until = time.monotonic() + LOAD_TIME
+        self._selector.register(ours, selectors.EVENT_READ, self._on_loader)
+
+    def _loader_deadline(self) -> float | None:
+        return None if self._loader_end is None else self._load_until
+
+    def _on_loader(self) -> None:
+        while self._loader_end is not None:
+            try:
+                message = handover.receive(self._loader_end)
+            except BlockingIOError:
+                return
+            except ProtocolError as error:
+                raise NetioError(f"loading the BPF programs failed: {error}") from error
+            if isinstance(message, handover.Log):
+                _LOADER_LOG.debug("%s", message.text)
+            elif isinstance(message, handover.Failure):
+                raise message.error
+            elif isinstance(message, handover.Loaded):
+                self._loaded = message
+                self._leave_loader()
+                self._keeper.hand_over(message)
+            else:
+                # The end without a result: its death says how.
+                self._unwatch_loader()
+                return
+
+    def _reap_loader(self) -> None:
+        how = None if self._loader is None else children.reap(self._loader)
+        if how is None:
+            return
+        self._loader = None
+        # Its last words may not have been read yet.
+        self._on_loader()
+        if self._loaded is None:
+            raise NetioError(
+                f"loading the BPF programs failed: the loader {how}; netiod -v says more"
+            )
+
+    def _leave_loader(self) -> None:
+        if self._loader_end is not None:
+            self._unwatch_loader()
+            self._loader_end.close()
+            self._loader_end = None
+
+    def _unwatch_loader(self) -> None:
+        end = self._loader_end
+        if end is not None and end in self._selector.get_map():
+            self._selector.unregister(end)
+
+    # --- broker -------------------------------------------------------------------------------
+
+    def _connected(self, broker: channel.Channel | None) -> None:
+        if self._broker_channel is not None:
+            self._selector.unregister(self._broker_channel)
+            self._gates.close_all()
+        self._broker_channel = broker
+        if broker is not None:
+            self._selector.register(broker, selectors.EVENT_READ, self._keeper.hear)
+
+    def _heard(self, op: int, uid: int) -> None:
+        if op == channel.OPEN_GATE:
+            self._gates.open(uid)
+        elif op == channel.CLOSE_GATE:
+            self._gates.close(uid)
+        elif op == channel.READY:
+            self._ready()
+
+    def _ready(self) -> None:
+        if self._was_ready:
+            _LOG.info("the broker is ready again")
+            return
+        self._was_ready = True
+        info = self._loaded.info if self._loaded else {}
+        backend = info.get("backend", {}).get("name", "unknown")
+        path = control_path(self._settings.run_dir)
+        self._notifier.ready(f"back-end {backend}")
+        _LOG.info("netiod %s ready: backend %s, %s", __version__, backend, path)
+
+    # --- end ----------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """End the children in order, then let go of what is loaded: programs are detached."""
+        self._notifier.stopping()
+        self._leave_loader()
+        left = {p for p in (self._loader, self._keeper.pid, *self._gates.pids()) if p is not None}
+        for pid in left:
+            children.kill(pid, signal.SIGTERM)
+        until = time.monotonic() + GRACE
+        while left and time.monotonic() < until:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._signals, selectors.EVENT_READ)
+                selector.select(max(until - time.monotonic(), 0.0))
+            self._signals.read()
+            left = {pid for pid in left if children.reap(pid) is None}
+        for pid in left:
+            _LOG.warning("process %d does not end by itself: it is killed", pid)
+            children.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        if self._loaded is not None:
+            self._loaded.close()
+
+
+def _import_loader() -> LoaderRun:
+    from netiod import loader
+
+    return loader.run
+
+
+def _import_broker() -> BrokerRun:
+    from netioctl.wire import layout
+    from netiod import broker
+
+    # Read while root, as what is imported: it stays in a cache.
+    layout.load()
+    return broker.run

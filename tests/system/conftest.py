@@ -1,0 +1,264 @@
+"""A real netiod on a run directory of its own, real traffic, and netioctl as any user."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+TRAFFIC = Path(__file__).with_name("traffic.py")
+#: Two users that own nothing on any machine.
+ALICE, BOB = 54321, 54322
+
+
+def as_user(uid: int | None) -> list[str]:
+    """The beginning of a command that runs as `uid`, without groups."""
+    if uid is None:
+        return []
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 5.0, what: str = "") -> Any:
+    """The first true value of `condition`; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"not so after {seconds} s: {what or condition}")
+        time.sleep(0.01)
+
+
+class Traffic:
+    """A process of traffic.py, ready to begin."""
+
+    def __init__(self, kind: str, *arguments: Any, uid: int | None = None) -> None:
+        command = [*as_user(uid), sys.executable, str(TRAFFIC), kind, *map(str, arguments)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+        self.pid = self.process.pid
+
+    def start(self) -> None:
+        """Let it begin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def result(self) -> dict[str, Any]:
+        """What its own calls returned."""
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def run(self) -> dict[str, Any]:
+        """start() and result()."""
+        self.start()
+        return self.result()
+
+    def end(self) -> None:
+        """Let it exit."""
+        self.process.communicate()
+
+
+class Watch:
+    """`netioctl watch` in the background; its stdout as lines."""
+
+    def __init__(self, daemon: Daemon, *arguments: Any, uid: int | None = None) -> None:
+        self.process = subprocess.Popen(
+            daemon.command("watch", *arguments, uid=uid),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=TOP,
+            env=daemon.environment,
+        )
+
+    def wait_ready(self) -> Watch:
+        """Wait until it says that it watches."""
+        assert self.process.stderr is not None
+        seen = []
+        for line in self.process.stderr:
+            seen.append(line)
+            if line.startswith("watching "):
+                return self
+        pytest.fail(f"watch ended: {''.join(seen)}")
+
+    def finish(self, sig: int | None = signal.SIGINT, seconds: float = 20) -> tuple[int, str, str]:
+        """(exit status, stdout, stderr), after `sig` unless that is None."""
+        if sig is not None:
+            self.process.send_signal(sig)
+        out, err = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, err
+
+    def objects(self, sig: int | None = signal.SIGINT) -> list[dict[str, Any]]:
+        """finish(), with stdout read as JSON lines."""
+        status, out, err = self.finish(sig)
+        assert status == 0, err
+        return [json.loads(line) for line in out.splitlines()]
+
+
+class Daemon:
+    """netiod as a process."""
+
+    def __init__(self, run_dir: Path, *options: Any) -> None:
+        self.run_dir = run_dir
+        self.environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "PYTHONWARNINGS": "error",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self.log_path = run_dir.with_suffix(".log")
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "netiod",
+                    "--run-dir",
+                    str(run_dir),
+                    "-v",
+                    *map(str, options),
+                ],
+                cwd=TOP,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self._ready, 20, "netiod is ready")
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self.log_path.read_text()
+
+    def _ready(self) -> bool:
+        if self.process.poll() is not None:
+            pytest.fail(f"netiod ended with {self.process.returncode}:\n{self.log}")
+        return " ready: " in self.log
+
+    def command(self, *arguments: Any, uid: int | None = None) -> list[str]:
+        """A netioctl command line."""
+        own = [sys.executable, "-m", "netioctl", "--run-dir", str(self.run_dir)]
+        return [*as_user(uid), *own, *map(str, arguments)]
+
+    def ctl(self, *arguments: Any, uid: int | None = None) -> subprocess.CompletedProcess[str]:
+        """Run netioctl to its end."""
+        return subprocess.run(
+            self.command(*arguments, uid=uid),
+            cwd=TOP,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def json(self, *arguments: Any, uid: int | None = None) -> list[dict[str, Any]]:
+        """The JSON lines that `netioctl ... --json` prints."""
+        done = self.ctl(*arguments, "--json", uid=uid)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def summary(self, *pids: int, uid: int | None = None) -> dict[str, Any]:
+        """`netioctl summary --json`."""
+        (found,) = self.json("summary", *pids, uid=uid)
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """`netioctl status --json`."""
+        (found,) = self.json("status")
+        return found
+
+    def connect(self, uid: int | None = None) -> socket.socket:
+        """A raw connection to the control socket."""
+        assert uid is None
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(10)
+        sock.connect(str(self.run_dir / "control.sock"))
+        return sock
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(15)
+
+    def kill(self) -> None:
+        """End it if it still runs."""
+        if self.process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+StartDaemon = Callable[..., Daemon]
+StartTraffic = Callable[..., Traffic]
+
+
+@pytest.fixture(autouse=True)
+def _needs_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("system tests load BPF programs: run them as root (sudo ./netio test)")
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+    """Start a netiod with options; it is ended with the test."""
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.owner() == "root" and parent != Path("/tmp") and str(parent) != "/":
+            parent.chmod(0o755)
+    daemons: list[Daemon] = []
+
+    def start(*options: Any, run_dir: Path | None = None) -> Daemon:
+        daemons.append(Daemon(run_dir or tmp_path / f"run{len(daemons)}", *options))
+        return daemons[-1]
+
+    yield start
+    for daemon in daemons:
+        daemon.kill()
+
+
+@pytest.fixture(params=["tracepoint", "syscall"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each back-end in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def daemon(start_daemon: StartDaemon) -> Daemon:
+    """A netiod with its defaults."""
+    return start_daemon()
+
+
+@pytest.fixture
+def traffic() -> Iterator[StartTraffic]:
+    """Start traffic processes; they are ended with the test."""
+    started: list[Traffic] = []
+
+    def start(kind: str, *arguments: Any, uid: int | None = None) -> Traffic:
+        started.append(Traffic(kind, *arguments, uid=uid))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate()

@@ -1,0 +1,158 @@
+"""Known traffic: `python3 traffic.py KIND [ARGUMENT...]`, a process of its own for a test to watch.
+
+It prints "ready", waits for a line on standard input, moves bytes on loopback, prints what its own
+calls returned as one line of JSON ({"sent": bytes, "recv": bytes, ...}), and ends with its input.
+"""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import os
+import socket
+import sys
+import threading
+from typing import Any
+
+HOST = {4: (socket.AF_INET, "127.0.0.1"), 6: (socket.AF_INET6, "::1")}
+
+
+def udp_echo(rounds: str = "50") -> dict[str, Any]:
+    """An unconnected server and an unconnected client that echo datagrams of several sizes."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("127.0.0.1", 0))
+    sent = recv = 0
+    for i in range(int(rounds)):
+        sent += client.sendto(b"x" * (i * 37 % 1200 + 1), server.getsockname())
+        data, peer = server.recvfrom(2000)
+        sent += server.sendto(data, peer)
+        recv += len(data) + len(client.recvfrom(2000)[0])
+    names = [f"127.0.0.1:{s.getsockname()[1]}" for s in (server, client)]
+    return {"sent": sent, "recv": recv, "server": names[0], "client": names[1]}
+
+
+def tcp(version: str = "4") -> dict[str, Any]:
+    """A server and a client in one process; the client half-closes before it reads the answer."""
+    family, host = HOST[int(version)]
+    listener = socket.socket(family)
+    listener.bind((host, 0))
+    listener.listen()
+    client = socket.create_connection(listener.getsockname()[:2])
+    server, _ = listener.accept()
+    sent = client.send(b"q" * 1000)
+    server.recv(300, socket.MSG_PEEK)
+    recv = len(server.recv(4000))
+    client.shutdown(socket.SHUT_WR)
+    sent += server.send(b"a" * 2000)
+    server.close()
+    while data := client.recv(700):
+        recv += len(data)
+    own = client.getsockname()[:2]
+    peer = listener.getsockname()[:2]
+    form = "[%s]:%d" if family == socket.AF_INET6 else "%s:%d"
+    return {"sent": sent, "recv": recv, "client": form % own, "server": form % peer}
+
+
+def unix_pair() -> dict[str, Any]:
+    """Both ends of a socketpair."""
+    a, b = socket.socketpair()
+    sent = a.send(b"1234567") + b.send(b"123")
+    return {"sent": sent, "recv": len(b.recv(100)) + len(a.recv(100)), "pid": os.getpid()}
+
+
+def unix_path(path: str) -> dict[str, Any]:
+    """A named unix socket (a leading @: abstract) and a client of it."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("\0" + path[1:] if path.startswith("@") else path)
+    listener.listen()
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(listener.getsockname())
+    server, _ = listener.accept()
+    sent = client.send(b"x" * 11) + server.send(b"y" * 22)
+    return {"sent": sent, "recv": len(server.recv(100)) + len(client.recv(100))}
+
+
+def short_connections(count: str) -> dict[str, Any]:
+    """Many connections of one request and one answer each, to a server in the same process."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    total = {"sent": 0, "recv": 0}
+    for _ in range(int(count)):
+        with socket.create_connection(listener.getsockname()) as client:
+            server, _ = listener.accept()
+            with server:
+                total["sent"] += client.send(b"GET")
+                total["recv"] += len(server.recv(10))
+                total["sent"] += server.send(b"answer")
+            while data := client.recv(10):
+                total["recv"] += len(data)
+    return total
+
+
+def stream(count: str, size: str = "64", fork: str = "") -> dict[str, Any]:
+    """`count` datagrams of `size` bytes over a unix pair; with `fork`, a child does the same."""
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    data = b"x" * int(size)
+    child = os.fork() if fork else None
+    sent = recv = 0
+    for _ in range(int(count)):
+        sent += a.send(data)
+        recv += len(b.recv(65536))
+    if child == 0:
+        os._exit(0)
+    if child:
+        os.waitpid(child, 0)
+    return {"sent": sent, "recv": recv, "events": 2 * int(count)}
+
+
+def http_pair() -> dict[str, Any]:
+    """Ten requests to an HTTP server in the same process."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "500")
+            self.end_headers()
+            self.wfile.write(b"z" * 500)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    bodies = 0
+    for _ in range(10):
+        connection = http.client.HTTPConnection(*server.server_address[:2])
+        connection.request("GET", "/")
+        bodies += len(connection.getresponse().read())
+        connection.close()
+    server.shutdown()
+    return {"bodies": bodies, "server": f"127.0.0.1:{server.server_address[1]}"}
+
+
+def rename(name: str) -> dict[str, Any]:
+    """No traffic: the process takes another name."""
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+    return {}
+
+
+KINDS = {
+    f.__name__: f
+    for f in (udp_echo, tcp, unix_pair, unix_path, short_connections, stream, http_pair, rename)
+}
+
+
+def main() -> None:
+    kind, *arguments = sys.argv[1:]
+    print("ready", flush=True)
+    for _line in sys.stdin:
+        print(json.dumps(KINDS[kind](*arguments)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
