@@ -9,21 +9,19 @@ A connection is a lease: what `watch` attached is let go when the client closes.
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from netioctl import __version__, answers
+from netioctl import __version__, answers, stats
+from netioctl.connecting import connect
 from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.errors import (
     Code,
     DaemonUnreachable,
     ProtocolError,
-    UsageError,
     VersionMismatch,
     from_code,
 )
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Seconds that the daemon may be silent when something is asked of it.
 TIMEOUT = 5.0
+#: PIDs in one request, so few that what the answer says of each fits one line.
+PIDS_AT_ONCE = 128
 
 
 def run_directory(run_dir: str | os.PathLike[str] | None = None) -> str:
@@ -59,7 +59,7 @@ class Client:
         self._ident = 0
         self._data = bytearray()
         self._told: deque[answers.Exited | answers.Revoked] = deque()
-        self._socket = _connect(self.path, timeout)
+        self._socket = connect(self.path, timeout)
         try:
             #: Who answered.
             self.server = self.hello()
@@ -100,19 +100,25 @@ class Client:
 
     def watch(self, pids: Sequence[int]) -> answers.Watched:
         """Attach processes until this client closes; the answer names their stream."""
-        return answers.watched(self._ask("watch", _pids(pids)))
+        parts = [answers.watched(self._ask("watch", each)) for each in _pieces(pids)]
+        return answers.Watched(
+            next((part.endpoint for part in parts if part.endpoint), ""),
+            tuple(process for part in parts for process in part.processes),
+            tuple(failure for part in parts for failure in part.errors),
+        )
 
     def sync(self, pids: Sequence[int]) -> None:
         """Have an empty frame sent on the topic of each watched process."""
-        self._ask("sync", _pids(pids))
+        for each in _pieces(pids):
+            self._ask("sync", each)
 
     def add(self, pids: Sequence[int]) -> answers.Changes:
         """Attach processes until `remove` or their exit."""
-        return answers.changes(self._ask("add", _pids(pids)))
+        return self._change("add", pids)
 
     def remove(self, pids: Sequence[int]) -> answers.Changes:
         """Undo `add`."""
-        return answers.changes(self._ask("remove", _pids(pids)))
+        return self._change("remove", pids)
 
     def list(self) -> tuple[answers.Held, ...]:
         """The processes that are held, or exited not long ago, as far as the caller may see."""
@@ -120,7 +126,9 @@ class Client:
 
     def summary(self, pids: Sequence[int]) -> answers.Summary:
         """Totals and connections of processes since they were attached."""
-        return answers.summary(*self._ask_rows("summary", _pids(pids)))
+        return stats.combine(
+            [answers.summary(*self._ask_rows("summary", each)) for each in _pieces(pids)]
+        )
 
     def status(self) -> control.Object:
         """How the daemon does, as PROTOCOL.md lists it."""
@@ -143,6 +151,13 @@ class Client:
         told = tuple(self._told)
         self._told.clear()
         return told
+
+    def _change(self, method: str, pids: Sequence[int]) -> answers.Changes:
+        parts = [answers.changes(self._ask(method, each)) for each in _pieces(pids)]
+        return answers.Changes(
+            tuple(process for part in parts for process in part.processes),
+            tuple(failure for part in parts for failure in part.errors),
+        )
 
     def _ask(self, method: str, params: control.Object) -> control.Object:
         return self._ask_rows(method, params)[0]
@@ -220,56 +235,10 @@ class Client:
         )
 
 
-def _connect(path: str, timeout: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    # The kernel's own time-outs, since they also hold for connecting to a socket whose queue is
-    # full, which a non-blocking connect() refuses at once.
-    seconds, fraction = divmod(timeout, 1.0)
-    timeval = struct.pack("ll", int(seconds), int(fraction * 1e6))
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-    try:
-        connection.connect(path)
-    except OSError as error:
-        connection.close()
-        raise DaemonUnreachable(_why_unreachable(path, error, timeout)) from error
-    return connection
-
-
-def _why_unreachable(path: str, error: OSError, timeout: float) -> str:
-    directory = os.path.dirname(path)
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return (
-            f"cannot reach netiod: {path} does not exist\n"
-            "netiod is not started (check: systemctl status netiod) or uses another run "
-            f"directory (check: ls {directory}; choose: --run-dir DIR)"
-        )
-    if error.errno == errno.ECONNREFUSED:
-        return (
-            f"cannot reach netiod: nobody listens at {path}\n"
-            "netiod has crashed or was killed and left its socket behind (check: systemctl "
-            "status netiod), or another one runs elsewhere (choose: --run-dir DIR)"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return (
-            f"cannot reach netiod: no permission to connect to {path}\n"
-            f"every user should have it (check: ls -ld {directory} {path})"
-        )
-    if error.errno == errno.EAGAIN:
-        return (
-            f"cannot reach netiod: {path} has not taken the connection for {timeout:g} s\n"
-            "netiod may be stopped or overloaded (check: systemctl status netiod)"
-        )
-    if error.errno is None:
-        # Python itself refuses a path that does not fit struct sockaddr_un.
-        return f"cannot reach netiod: {path} is too long for a socket: at most 107 bytes"
-    return f"cannot reach netiod: {path}: {error.strerror or error} (check: ls -l {path})"
-
-
-def _pids(pids: Sequence[int]) -> control.Object:
-    if len(pids) > control.MAX_PIDS_A_REQUEST:
-        raise UsageError(f"at most {control.MAX_PIDS_A_REQUEST:,} PIDs at once, not {len(pids):,}")
-    return {"pids": list(pids)}
+def _pieces(pids: Sequence[int]) -> Iterator[control.Object]:
+    """The params of as many requests as it takes; one at least, so that the daemon can object."""
+    for at in range(0, max(1, len(pids)), PIDS_AT_ONCE):
+        yield {"pids": list(pids[at : at + PIDS_AT_ONCE])}
 
 
 def _rows(message: control.Object, ident: int) -> Sequence[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ import click
 from netioctl import __version__
 from netioctl.commands import COMMANDS, options
 from netioctl.exit_status import ExitStatus
-from netioctl.output import Output, StdoutClosed, say, silence
+from netioctl.output import Output, StdoutClosed, ensure_stdout, say, silence
 from netioctl.wire.errors import DaemonUnreachable, NetioError, UsageError
 
 
@@ -91,6 +90,7 @@ def cli(context: click.Context) -> ExitStatus:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run netioctl with `arguments` (default: those of the process); its exit status."""
+    ensure_stdout()
     try:
         return int(_run(list(sys.argv[1:] if arguments is None else arguments)))
     except click.ClickException as error:
@@ -105,16 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unreachable = isinstance(error, DaemonUnreachable)
         return ExitStatus.UNREACHABLE if unreachable else ExitStatus.FAILURE
     except (StdoutClosed, BrokenPipeError):
-        with contextlib.suppress(OSError):
-            silence()
+        silence()
         return ExitStatus.STDOUT_CLOSED
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except OSError as error:
         # Whatever has to do with the daemon is a NetioError: this is stdout, on a full disk say.
         say(f"netioctl: cannot go on: {error.strerror or error}")
-        with contextlib.suppress(OSError):
-            silence()
+        silence()
         return ExitStatus.FAILURE
 
 
@@ -125,6 +123,5 @@ def _run(arguments: list[str]) -> int:
             return status if isinstance(status, int) else ExitStatus.OK
     except click.exceptions.Exit as end:
         # --help and --version; what they wrote is still to be flushed.
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return end.exit_code

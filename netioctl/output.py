@@ -14,22 +14,33 @@ class StdoutClosed(Exception):
     """Whoever read stdout is gone; there is nobody left to tell."""
 
 
-class Output:
-    """stdout, for data.
+def ensure_stdout() -> None:
+    """Where there is no stdout (`>&-`), make one that nobody reads.
 
-    Raises:
-        StdoutClosed: here and in write(), there is no stdout, or nobody reads it any more.
+    That keeps descriptor 1 from becoming a socket, to which a write would then go.
     """
+    if sys.stdout is None:
+        reader, writer = os.pipe()
+        os.dup2(writer, 1)
+        for descriptor in {reader, writer} - {1}:
+            os.close(descriptor)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 # as it was
+
+
+class Output:
+    """stdout, for data."""
 
     def __init__(self) -> None:
-        if sys.stdout is None:  # started with a closed descriptor 1: `>&-`
-            raise StdoutClosed
         self._binary = sys.stdout.buffer
         self._encoding = sys.stdout.encoding or "utf-8"
         self._terminal = sys.stdout.isatty()
 
     def write(self, text: str) -> None:
-        """Write and flush; names in `text` must be printable already."""
+        """Write and flush; names in `text` must be printable already.
+
+        Raises:
+            StdoutClosed: nobody reads it any more.
+        """
         try:
             self._binary.write(text.encode(self._encoding, "backslashreplace"))
             self._binary.flush()
@@ -59,12 +70,6 @@ def say(text: str) -> None:
 def silence() -> None:
     """Point stdout to nowhere, so that flushing it at exit cannot fail once more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-    finally:
+    os.dup2(nowhere, 1)
+    if nowhere != 1:
         os.close(nowhere)
-
-
-def chatty() -> bool:
-    """Whether a person is likely to read stderr."""
-    return sys.stderr is not None and sys.stderr.isatty()

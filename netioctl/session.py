@@ -82,6 +82,7 @@ class Session:
         self._base: Summary | None = None
         self._final: list[Summary] = []
         self._leaving: dict[int, _Leaving] = {}
+        self._broken: DaemonUnreachable | None = None
         #: The processes that went well, and that have not exited.
         self.watched: tuple[Process, ...] = ()
         self.living: dict[int, Process] = {}
@@ -134,7 +135,7 @@ class Session:
         ends = [leaving.until for leaving in self._leaving.values()]
         if seconds is not None:
             ends.append(now + seconds)
-        if self._more or self._pending:
+        if self._more or self._pending or self._broken:
             ends.append(now)
         # poll() takes no more than an int of milliseconds.
         left = min(3600.0, max(0.0, min(ends) - now)) if ends else None
@@ -142,6 +143,7 @@ class Session:
 
     def read(self) -> list[Item]:
         """What has come, in order; the same process's Gone after its last events."""
+        self._check()
         items, self._pending = self._pending, []
         if self._stream is not None and self._reader is not None:
             received = self._stream.frames(FRAMES_AT_ONCE)
@@ -157,8 +159,9 @@ class Session:
             while told := self._client.notifications():
                 for each in told:
                     self._hear(each, items)
-        except DaemonUnreachable:
-            # First what came before the end; the next read() comes here again.
+        except DaemonUnreachable as error:
+            # First what came before the end; then the next call fails.
+            self._broken = error
             if not items:
                 raise
         for leaving in list(self._leaving.values()):
@@ -168,7 +171,7 @@ class Session:
     @property
     def ended(self) -> bool:
         """Whether no process is left, and read() has returned all."""
-        return not (self.living or self._leaving or self._pending)
+        return not (self.living or self._leaving or self._pending or self._broken)
 
     @property
     def generation(self) -> int:
@@ -181,6 +184,7 @@ class Session:
 
     def summary(self) -> Summary:
         """What was counted since this watch began."""
+        self._check()
         end = [self._client.summary(list(self.living))] if self.living else []
         whole = stats.combine([*self._final, *end])
         # What cannot be told any more is missing.
@@ -190,6 +194,11 @@ class Session:
         since = [process.since for process in self.watched if process.fresh]
         result = stats.subtract(whole, self._base)
         return result._replace(since=min([result.since, *since]))
+
+    def _check(self) -> None:
+        """Raise what ended the connection: from then on nothing that is known is whole."""
+        if self._broken is not None:
+            raise self._broken
 
     def _connect(self, endpoint: str) -> None:
         from netioctl.stream import Stream

@@ -78,8 +78,9 @@ def subtract(end: Summary, base: Summary) -> Summary:
     """What was counted between two summaries of the same processes; rows add up to the total.
 
     A row that is smaller at the end than at the beginning has made room for others meanwhile:
-    its bytes have moved to the `other` row of its process, and so does the difference. Where a
-    whole process has less than before, its counters began anew: then all that it has at the
+    its bytes have moved to the `other` row of its process, and so does the difference. Where
+    `other` itself has shrunk, rows that were not known before have taken from it. Where a whole
+    process has less than before, its counters began anew: then all that it has at the
     end is taken, and the result is not complete.
     """
     before, after = _by_words(base.rows), _by_words(end.rows)
@@ -92,6 +93,8 @@ def subtract(end: Summary, base: Summary) -> Summary:
         change = minus(after.get(key, _ZERO), start)
         place = _other(pid) if min(change) < 0 else key
         result[place] = add(result.get(place, _ZERO), change)
+    for pid in {key[0] for key in result}:
+        _cover(result, pid, before)
     rows = tuple(row for row in _rows(result) if row.total != _ZERO)
     return Summary(
         total(rows),
@@ -102,6 +105,20 @@ def subtract(end: Summary, base: Summary) -> Summary:
         base.until,
         end.until,
     )
+
+
+def _cover(result: dict[_Key, Totals], pid: int, before: dict[_Key, Totals]) -> None:
+    """Make up for what `other` has less than nothing, from rows that are new if they suffice."""
+    lacking = result.get(_other(pid), _ZERO)
+    if min(lacking) >= 0:
+        return
+    keys = [key for key in result if key[0] == pid and key != _other(pid)]
+    keys.sort(key=lambda key: (key in before, -sum(result[key])))
+    for key in keys:
+        taken = Totals(*(min(have, -min(0, lack)) for have, lack in zip(result[key], lacking)))
+        result[key] = minus(result[key], taken)
+        lacking = add(lacking, taken)
+    result[_other(pid)] = lacking
 
 
 def _other(pid: int) -> _Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import itertools
 import logging
@@ -42,6 +43,7 @@ class Broker:
         loaded: Loaded,
         listener: socket.socket,
         supervisor: channel_.Channel,
+        stack: contextlib.ExitStack,
     ) -> None:
         self.settings, self.info = settings, loaded.info
         self.started = time.time()
@@ -62,10 +64,13 @@ class Broker:
         # Another epoch than the last broker's: the kernel announces every connection anew.
         self.kernel.configure("EPOCH", epoch // 1_000_000 & 0xFFFFFFFF or 1)
         self.holdings.recover()
-        self._calm = selectors.DefaultSelector()
+        self._calm = stack.enter_context(selectors.DefaultSelector())
+        self._stack = stack
         self._server = Server(
             listener, self._calm, _group(settings.group), self._handle, self._gone
         )
+        stack.callback(self._server.close)
+        stack.callback(self.gates.close)
         self._calm.register(supervisor, selectors.EVENT_READ, self._from_supervisor)
         self._stopping = False
 
@@ -73,13 +78,13 @@ class Broker:
         """Serve until told to stop; the exit status."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        wake, wake_writer = socket.socketpair()
+        wake, wake_writer = map(self._stack.enter_context, socket.socketpair())
         wake.setblocking(False)
         wake_writer.setblocking(False)
         signal.set_wakeup_fd(wake_writer.fileno())
         self._calm.register(wake, selectors.EVENT_READ, lambda _events: wake.recv(64))
         # While batches form, only what is calm is waited for; else the rings too.
-        everything = select.epoll()
+        everything = self._stack.enter_context(select.epoll())
         for fd in (self._calm.fileno(), self.kernel.events.fd, self.kernel.meta.fd):
             everything.register(fd, select.EPOLLIN)
         self._supervisor.ready()
@@ -192,7 +197,8 @@ def run(settings: Settings, control_listener: socket.socket, channel: socket.soc
     """
     supervisor = channel_.Channel(channel)
     loaded = supervisor.receive_handover()
-    return Broker(settings, loaded, control_listener, supervisor).run()
+    with contextlib.ExitStack() as stack:
+        return Broker(settings, loaded, control_listener, supervisor, stack).run()
 
 
 def _group(name: str) -> int | None:

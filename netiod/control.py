@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import logging
@@ -24,6 +25,8 @@ _SO_PEERGROUPS = 59
 _libc = ctypes.CDLL(None, use_errno=True)
 #: Bytes waiting for a client beyond which its requests wait, and beyond which it is dropped.
 _OUT_PAUSE, _OUT_DROP = 1 << 16, 1 << 20
+#: Bytes read and thrown away of a client that was told to go.
+_SPURN = 1 << 22
 #: Connections at once: below the descriptors that a process may have open.
 _MAX_CONNECTIONS = 900
 
@@ -64,6 +67,7 @@ class Connection:
         self._out_size = 0
         self._answering = False
         self._ended = self._closing = False
+        self._spurned = 0
         self._events = selectors.EVENT_READ
 
     def notify(self, method: str, params: Object) -> None:
@@ -89,6 +93,9 @@ class Connection:
             if data == b"":
                 # Half-closed: the requests that came still get their answers.
                 self._ended = True
+            elif data and self._closing:
+                # Read on for a while: closing with bytes unread would take the answer back.
+                self._spurned += len(data)
             elif data:
                 self._in += data
         self.work()
@@ -130,9 +137,7 @@ class Connection:
         except BlockingIOError:
             pass
         except OSError:
-            self._closing = True
-            self._out.clear()
-            self._waiting = None
+            self._abandon()
         self._watch()
 
     def close(self) -> None:
@@ -153,16 +158,27 @@ class Connection:
             events |= selectors.EVENT_READ
         self._server.watch(self, self._sock, events)
 
+    def _over(self) -> bool:
+        if self._ended:
+            return b"\n" not in self._in
+        return self._closing and self._spurned > _SPURN
+
     def _queue(self, data: bytes) -> None:
         if self._out_size + len(data) > _OUT_DROP:
             # Notifications pile up for a client that does not read.
-            self._closing = True
-            self._out.clear()
-            self._waiting = None
-            self._out_size = 0
+            self._abandon()
             return
         self._out.append(data)
         self._out_size += len(data)
+
+    def _abandon(self) -> None:
+        """Nothing more can be said to this client."""
+        self._closing = self._ended = True
+        self._answering = False
+        self._in.clear()
+        self._out.clear()
+        self._out_size = 0
+        self._waiting = None
 
     def _too_long(self) -> None:
         text = f"a line is longer than {control.MAX_LINE:,} bytes"
@@ -170,6 +186,8 @@ class Connection:
         self._in.clear()
         self._closing = True
         self.flush()
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
 
     def _request(self, line: bytes) -> None:
         ident: Any = None
@@ -220,6 +238,13 @@ class Server:
         self._operators, self._gone = operators, gone
         listener.setblocking(False)
         selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def close(self) -> None:
+        """Close every connection and the listener."""
+        for connection in self.connections:
+            connection.close()
+        self.connections.clear()
+        self._listener.close()
 
     def watch(self, connection: Connection, sock: socket.socket, events: int) -> None:
         """Have `connection` called when its socket is ready for `events`."""

@@ -43,8 +43,12 @@ def run(listener: socket.socket, path: str, data: socket.socket) -> int:
     """
     _limit(resource.RLIMIT_AS, MEMORY_LIMIT)
     _limit(resource.RLIMIT_NOFILE, VIEWERS_LIMIT)
-    context = zmq.Context(io_threads=1)
-    pub = context.socket(zmq.PUB)
+    with zmq.Context(io_threads=1) as context, context.socket(zmq.PUB) as pub:
+        _serve(pub, listener, path, data)
+    return 0
+
+
+def _serve(pub: zmq.Socket[bytes], listener: socket.socket, path: str, data: socket.socket) -> None:
     for option, value in _OPTIONS:
         pub.setsockopt(option, value)
     # libzmq closes what it is given.
@@ -61,7 +65,7 @@ def run(listener: socket.socket, path: str, data: socket.socket) -> int:
         # Makes libzmq look at what has come: subscriptions hold from the next frame on.
         pub.get(zmq.EVENTS)
         if not _pass_on(data, pub, buffer):
-            return 0
+            return
 
 
 def _pass_on(data: socket.socket, pub: zmq.Socket[bytes], buffer: bytearray) -> bool:

@@ -20,6 +20,8 @@ from netiod.policy import Caller
 KEEP_EXITED = 600.0
 #: Seconds that a process which nobody holds any more stays after the broker was restarted.
 KEEP_ORPHANS = 10.0
+#: Seconds after which a process is looked at once more: an exit takes less.
+SETTLE = 1.0
 _AUDIT = logging.getLogger("netiod.audit")
 
 COUNTERS = ("sent_bytes", "recv_bytes", "send_ops", "recv_ops")
@@ -50,6 +52,8 @@ class Holding:
     lost: int = 0
     #: time.monotonic() of the last frame.
     last_frame: float = 0.0
+    #: Whether it was seen alive some time after it was attached.
+    settled: bool = False
     #: time.monotonic() when it is let go unless someone takes it up; after a restart.
     orphan_until: float | None = None
     topic: bytes = b""
@@ -224,10 +228,21 @@ class Holdings:
         return holding
 
     def missed_exits(self) -> Iterator[tuple[int, int]]:
-        """Processes that the kernel has closed unheard: the meta ring was full."""
+        """Processes that are gone unheard.
+
+        The meta ring may have been full; or the process was on its way out, past the hook that
+        tells of exits, when it was attached: hence another look a while later.
+        """
         for pid, holding in list(self.living.items()):
-            if self._kernel.process(pid) is None:
+            counters = self._kernel.process(pid)
+            if counters is None:
                 yield pid, holding.start
+            elif not holding.settled and time.time() - holding.since > SETTLE:
+                process = processes.read(pid)
+                holding.settled = process is not None and process.start == holding.start
+                if not holding.settled:
+                    self._kernel.close(pid, counters)
+                    yield pid, holding.start
 
     def expire(self) -> None:
         """Forget what exited long ago, and orphans that nobody has taken up."""

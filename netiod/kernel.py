@@ -93,6 +93,12 @@ class Kernel:
         """Stop counting `pid` and forget its counters."""
         self.procs.delete(_U32.pack(pid))
 
+    def close(self, pid: int, counters: dict[str, Any]) -> None:
+        """Do what the hook of exits does, for a process that it was not run for."""
+        final = {**counters, "until": time.monotonic_ns()}
+        self.exited.put(self.key(pid, counters["start"]), self.proc.pack(**final))
+        self.detach(pid)
+
     @staticmethod
     def _unpack(record: Struct, value: bytes | None) -> dict[str, Any] | None:
         return None if value is None else record.unpack(value)

@@ -154,16 +154,18 @@ def _attach(
     ]
     with _stderr_kept() as text:
         try:
-            bpf = Unattached(text=source, cflags=cflags)
+            bpf = Unattached(text=source.encode(), cflags=cflags)
         except Exception as error:
-            raise Unavailable(f"does not compile: {_first_error(text()) or error}") from error
+            raise Unavailable(
+                f"does not compile: {_first_error(text()) or _short(error)}"
+            ) from error
         attached: list[str] = []
         missing: list[dict[str, str]] = []
         for hook in (*backend.hooks, *hooks.COMMON):
             try:
                 bpf.attach_raw_tracepoint(tp=hook.point.encode(), fn_name=hook.program.encode())
             except Exception as error:
-                why = _last_error(text()) or str(error)
+                why = _last_error(text()) or _short(error)
                 if hook.required:
                     raise Unavailable(f"{hook.point}: {why}") from error
                 log(f"hook {hook.point} not attached: {why}; {hook.cost}")
@@ -236,6 +238,11 @@ def _stderr_kept() -> Iterator[Any]:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+def _short(error: Exception) -> str:
+    """One line: bcc's own messages may quote the whole program."""
+    return str(error).split("\n", 1)[0][:200]
 
 
 def _first_error(text: str) -> str:

@@ -135,8 +135,9 @@ class Map:
 
     def _elem(self, command: int, key: bytes, flags: int) -> None:
         self._key.raw = key
-        addresses = ctypes.addressof(self._key), ctypes.addressof(self._value)
-        _ELEM.pack_into(self._attr, 0, self.fd, 0, *addresses, flags)
+        # What a command does not use must be zero.
+        value = 0 if command == _DELETE else ctypes.addressof(self._value)
+        _ELEM.pack_into(self._attr, 0, self.fd, 0, ctypes.addressof(self._key), value, flags)
         _bpf(command, self._attr)
 
 

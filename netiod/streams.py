@@ -95,6 +95,13 @@ class Streams:
                 # Full: the gate is behind; gone: another will come. The gap shows in `first`.
                 self.dropped += events
 
+    def close(self) -> None:
+        """Close the sockets: the gates see the end of their data."""
+        for gate in self._gates.values():
+            if gate.sock is not None:
+                gate.sock.close()
+        self._gates.clear()
+
     def settle(self) -> None:
         """Give the answers that have become known."""
         while self._answers:

@@ -14,7 +14,7 @@ import click
 from netioctl.commands import options
 from netioctl.commands.summary import draw
 from netioctl.exit_status import ExitStatus
-from netioctl.output import Output, StdoutClosed, chatty, say
+from netioctl.output import Output, StdoutClosed, say
 from netioctl.session import Gone, Resumed, Session
 from netioctl.signals import Stop
 from netioctl.wire.errors import DaemonUnreachable
@@ -138,11 +138,12 @@ def command(
             if wish.summary:
                 totals = session.summary()
                 failed |= options.report(totals.errors)
+                if wish.events and not as_json:
+                    output.write("\n")
                 draw(output, totals, as_json)
-        except DaemonUnreachable:
+        except DaemonUnreachable as error:
             what = "the totals of this watch are unknown" if wish.summary else "the watch ends"
-            text = f"netiod went away: {what} (check: systemctl status netiod)"
-            raise DaemonUnreachable(text) from None
+            raise DaemonUnreachable(f"{what}: {str(error).splitlines()[0]}") from error
     return ExitStatus.FAILURE if failed else ExitStatus.OK
 
 
@@ -155,8 +156,8 @@ def _watch(session: Session, output: Output, wish: _Wish) -> bool:
         session.register(pipe, 0)  # poll() always tells of errors
     with Stop() as stop:
         session.register(stop.descriptor, select.POLLIN)
-        if chatty() or not wish.as_json:
-            say(f"watching {_names(session.watched)}; Ctrl+C ends")
+        # In every mode: whoever starts the traffic after the watch waits for this line.
+        say(f"watching {_names(session.watched)}; Ctrl+C ends")
         screen.begin()
         end = time.monotonic() + wish.duration
         while True:

@@ -68,7 +68,7 @@ def _backend(page: _Page, backend: dict[str, Any]) -> None:
     hooks = ", ".join(_word(hook) for hook in _list(backend.get("hooks")))
     page.entry("Back-end", _word(backend.get("name")) + (f": {hooks}" if hooks else ""))
     blind = [_word(text) for text in _list(backend.get("blind"))]
-    for text in blind or ["nothing that is known"]:
+    for text in blind or ["nothing known"]:
         page.entry("Cannot see", text)
     for item in map(_dict, _list(backend.get("rejected"))):
         page.entry("Not used", f"{_word(item.get('backend'))}: {_word(item.get('why'))}")

@@ -17,7 +17,6 @@ def summary(value: Summary, width: int | None, most: int | None = None) -> str:
     rule = _WIDTH if width is None else min(width, _WIDTH)
     total = value.total
     lines = [
-        "",
         "=" * rule,
         "SUMMARY STATISTICS",
         "=" * rule,

@@ -8,7 +8,9 @@ from netioctl.answers import Held
 from netioctl.render.words import cut, printable, short_size, since
 
 _HEADER = ("PID", "COMM", "USER", "SINCE", "BY", "VIEWERS", "SENT", "RECV")
-#: Most columns of each; with the gaps between them no more than 80.
+_COMM = _HEADER.index("COMM")
+_WIDTH = 80
+#: Most columns of each; with the gaps between them no more than _WIDTH.
 _MOST = (7, 15, 9, 8, 9, 7, 9, 9)
 _RIGHT = frozenset({"PID", "VIEWERS", "SENT", "RECV"})
 _EXITED = " (exited)"
@@ -18,6 +20,10 @@ def held(rows: Sequence[Held], user: Callable[[int], str], now: float, width: in
     """The table; `user` names a uid, `now` is in epoch seconds, `width` the terminal's."""
     cells = [_HEADER, *(_cells(row, user, now) for row in rows)]
     widths = [min(most, max(len(line[at]) for line in cells)) for at, most in enumerate(_MOST)]
+    # Whatever room the others leave, a name may have.
+    room = _WIDTH - sum(widths) - len(_MOST) + 1 + widths[_COMM]
+    widths[_COMM] = min(max(len(line[_COMM]) for line in cells), max(widths[_COMM], room))
+    cells = [_shortened(line, widths[_COMM]) for line in cells]
     text = ""
     for line in cells:
         padded = (
@@ -29,11 +35,19 @@ def held(rows: Sequence[Held], user: Callable[[int], str], now: float, width: in
     return text
 
 
+def _shortened(line: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """The line with a name that fits `width` columns, even where it has exited."""
+    comm = line[_COMM]
+    if comm.endswith(_EXITED):
+        comm = cut(comm[: -len(_EXITED)], width - len(_EXITED)) + _EXITED
+    return (*line[:_COMM], comm, *line[_COMM + 1 :])
+
+
 def _cells(row: Held, user: Callable[[int], str], now: float) -> tuple[str, ...]:
     process = row.process
     comm = printable(process.comm)
     if row.exited is not None:
-        comm = cut(comm, _MOST[1] - len(_EXITED)) + _EXITED
+        comm += _EXITED
     return (
         str(process.pid),
         comm,

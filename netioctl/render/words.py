@@ -25,7 +25,7 @@ def _escape(char: str) -> str:
 def size(count: int) -> str:
     """`512 bytes`, or with its unit `15,360 bytes (15.00 KB)`; KB is 1,024 bytes."""
     if count < 1024:
-        return f"{count} bytes"
+        return f"{count:,} bytes"
     value, unit = _scaled(count)
     return f"{count:,} bytes ({value:.2f} {unit})"
 

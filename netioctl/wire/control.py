@@ -13,7 +13,7 @@ MAX_LINE = 65536
 MAX_PIDS_A_REQUEST = 4096
 MAX_PID = 4_194_304
 #: Rows in one `rows` notification, few enough to fit MAX_LINE with the longest names.
-ROWS_A_LINE = 64
+ROWS_A_LINE = 48
 #: The name of the control socket below the run directory.
 SOCKET_NAME = "control.sock"
 DEFAULT_RUN_DIR = "/run/netio"

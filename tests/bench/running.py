@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import mmap
 import os
 import signal
 import subprocess
@@ -33,9 +35,7 @@ def running(
     order; and it dies with the benchmark, however that ends.
     """
     guarded = ["setpriv", "--pdeathsig", "TERM", "--", *command]
-    process = subprocess.Popen(
-        guarded, cwd=TOP, env=ENVIRONMENT, start_new_session=True, **options
-    )
+    process = subprocess.Popen(guarded, cwd=TOP, env=ENVIRONMENT, start_new_session=True, **options)
     try:
         yield process
     finally:
@@ -120,3 +120,32 @@ def pss(pids: Iterable[int]) -> int:
             raise BenchError(f"a process that was to be measured has gone: {error}") from error
         total += next(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
     return total * 1024
+
+
+def distinct(pids: Iterable[int]) -> int:
+    """Bytes of memory that processes have together: each page once, whoever else shares it.
+
+    More than their PSS where other programs use the same libraries: a bound that does not
+    depend on what else runs. Needs root, as page frame numbers are kept from others.
+
+    Raises:
+        BenchError: one of them is gone.
+    """
+    frames: set[int] = set()
+    size = mmap.PAGESIZE
+    try:
+        for pid in pids:
+            maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+            with open(f"/proc/{pid}/pagemap", "rb") as pagemap:
+                for line in maps:
+                    first, last = (int(x, 16) // size for x in line.split()[0].split("-"))
+                    # The last one, [vsyscall], lies in the kernel's half and has no pages.
+                    if first >> 51:
+                        continue
+                    pagemap.seek(first * 8)
+                    entries = array.array("Q", pagemap.read((last - first) * 8))
+                    # Bit 63: present; bits 0 to 54: page frame number.
+                    frames.update(e & (1 << 55) - 1 for e in entries if e >> 63)
+    except OSError as error:
+        raise BenchError(f"a process that was to be measured has gone: {error}") from error
+    return len(frames) * size

@@ -53,9 +53,6 @@ class Count:
     def _add(self, header: frames.Header) -> None:
         if self.expected is None:
             self._lost_before = header.lost
-            if header.events:
-                # Nobody was watching yet: the traffic begins after all have said "ready".
-                self.missed += header.first
         else:
             self.missed += max(0, header.first - self.expected)
         if header.events:

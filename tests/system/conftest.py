@@ -143,6 +143,12 @@ class Daemon:
         wait_until(self._ready, 20, "netiod is ready")
 
     @property
+    def defects(self) -> str:
+        """What the log holds that no netiod should ever write."""
+        words = ("Traceback", "Warning", "failed", "ended with")
+        return "\n".join(line for line in self.log.splitlines() if any(w in line for w in words))
+
+    @property
     def log(self) -> str:
         """What it has written so far."""
         return self.log_path.read_text()
@@ -213,13 +219,27 @@ StartTraffic = Callable[..., Traffic]
 
 
 @pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    """No test holds up the rest: SIGALRM ends what waits for ever."""
+
+    def late(_signal: int, _frame: Any) -> None:
+        pytest.fail("not done after 120 s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
 def _needs_root() -> None:
     if os.geteuid() != 0:
         pytest.skip("system tests load BPF programs: run them as root (sudo ./netio test)")
 
 
 @pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+def start_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartDaemon]:
     """Start a netiod with options; it is ended with the test."""
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents:
@@ -234,6 +254,9 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
     yield start
     for daemon in daemons:
         daemon.kill()
+    # A test that kills on purpose asks for a marker; else nothing may have gone wrong unseen.
+    if not request.node.get_closest_marker("faults"):
+        assert [daemon.defects for daemon in daemons] == [""] * len(daemons)
 
 
 @pytest.fixture(params=["tracepoint", "syscall"])

@@ -177,4 +177,5 @@ def test_the_supervisor_never_holds_the_compiler(daemon: Daemon) -> None:
     maps = Path(f"/proc/{daemon.process.pid}/maps").read_text()
     for library in ("libbcc", "libLLVM", "zmq", "numpy"):
         assert library not in maps
-    assert "netiod-loader" not in children(daemon.process.pid)
+    # Its memory is not freed in an instant.
+    wait_until(lambda: "netiod-loader" not in children(daemon.process.pid))

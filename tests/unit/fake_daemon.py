@@ -106,6 +106,8 @@ class FakeDaemon:
         self.drop()
         for thread in self._threads:
             thread.join(5)
+        if self._pub.closed:
+            return
         self._pub.close(0)
         self._context.term()
 
@@ -261,18 +263,24 @@ class FakeDaemon:
         return good, errors
 
 
-def tcp_entry(ident: int, pid: int, local: tuple[str, int], remote: tuple[str, int]) -> frames.Entry:
+def tcp_entry(
+    ident: int, pid: int, local: tuple[str, int], remote: tuple[str, int]
+) -> frames.Entry:
     """A connection entry for TCP over IPv4."""
-    key = layout.load().structs["ident"].pack(
-        start=pid * 100,
-        tgid=pid,
-        family=int(socket.AF_INET),
-        type=int(socket.SOCK_STREAM),
-        proto=socket.IPPROTO_TCP,
-        lport=local[1],
-        rport=remote[1],
-        laddr=socket.inet_aton(local[0]),
-        raddr=socket.inet_aton(remote[0]),
+    key = (
+        layout.load()
+        .structs["ident"]
+        .pack(
+            start=pid * 100,
+            tgid=pid,
+            family=int(socket.AF_INET),
+            type=int(socket.SOCK_STREAM),
+            proto=socket.IPPROTO_TCP,
+            lport=local[1],
+            rport=remote[1],
+            laddr=socket.inet_aton(local[0]),
+            raddr=socket.inet_aton(remote[0]),
+        )
     )
     return frames.Entry(ident, 0, key, b"", b"")
 
@@ -287,5 +295,3 @@ def running(**more: Any) -> Iterator[FakeDaemon]:
     finally:
         daemon.close()
         shutil.rmtree(directory)
-
-

@@ -22,6 +22,16 @@ def ends() -> Iterator[Ends]:
         yield channel.Channel(one, channel.FROM_BROKER), channel.Channel(other), one, other
 
 
+def fill(sock: socket.socket) -> int:
+    """How many of the largest frames go into it until it is full."""
+    for count in range(1000):
+        try:
+            sock.send(b"x" * 65536)
+        except BlockingIOError:
+            return count
+    return 1000
+
+
 def open_fds() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -57,19 +67,13 @@ def test_a_gate_comes_with_its_socket(ends: Ends) -> None:
             sock.send(b"x" * 65536)
             assert len(sink.recv(65537)) == 65536
             # It never blocks: frames are dropped rather than waited for.
-            with pytest.raises(BlockingIOError):
-                for _ in range(10000):
-                    sock.send(b"x" * 65536)
+            assert fill(sock) < 1000
 
 
 def test_data_pair_holds_many_frames() -> None:
     source, sink = channel.data_pair()
-    sent = 0
-    with source, sink, pytest.raises(BlockingIOError):
-        while sent < 1000:
-            source.send(b"x" * 65536)
-            sent += 1
-    assert sent >= 40
+    with source, sink:
+        assert fill(source) >= 40
 
 
 def test_the_end_is_none(ends: Ends) -> None:

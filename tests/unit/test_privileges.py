@@ -21,7 +21,7 @@ def in_child(body: Callable[[], object]) -> object:
     def run() -> int:
         try:
             text = str(body())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             text = type(error).__name__
         os.write(writer, text.encode())
         return 0

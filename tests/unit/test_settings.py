@@ -88,7 +88,7 @@ def test_a_file_that_is_not_text_or_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["4095", "4097", "2048", "8X", "-4096", "", "1.5M", "2G", "٤٠٩٦"])
 def test_wrong_ring_sizes(text: str) -> None:
-    with pytest.raises(ConfigError, match="^--ring-size: "):
+    with pytest.raises(ConfigError, match=r"^--ring-size: "):
         settings.load({"ring_size": text}, {})
 
 
@@ -101,5 +101,5 @@ def test_ring_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "99999999999", "1e3"])
 def test_wrong_counts(text: str) -> None:
-    with pytest.raises(ConfigError, match="^--max-connections: "):
+    with pytest.raises(ConfigError, match=r"^--max-connections: "):
         settings.load({"max_connections": text}, {})

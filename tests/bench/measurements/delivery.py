@@ -1,0 +1,142 @@
+"""What it costs the daemon to deliver events, and whether all arrive."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from tests.bench.context import SETTLE, Context
+from tests.bench.daemon import Daemon
+from tests.bench.results import Result, at_most
+from tests.bench.running import cpu_seconds
+from tests.bench.workload import UdpPairs
+
+CPU = """\
+The workload runs at full speed for five runs' time while one viewer that only counts watches
+it: it takes every event. CPU time, user and system, of all the daemon's processes together
+(supervisor, broker, gate) over that time, divided by the events that the daemon published. What
+asking the daemon costs is outside of that time."""
+LOST = """\
+The workload runs at full speed for five runs' time while eight viewers that only count watch
+it. Lost in kernel and daemon: what the daemon itself says. Missed by viewers: the operations
+that the workload made, for each viewer, less the events that this viewer got, so nothing can
+hide; `missed_untold` in the JSON file is how many of them no viewer was told of, which must be 0.
+Eight viewers that print every line would need more cores than small machines have."""
+
+#: Viewers at once where losses are counted.
+VIEWERS = 8
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    operations: int
+    published: int
+    cpu: float
+    seconds: float
+    lost_kernel: int
+    lost_daemon: int
+    #: Over all viewers: events that they did not get, and those of them that they knew of.
+    missed: int
+    told: int
+    viewer_cpu: float
+
+    @property
+    def cpu_a_million(self) -> float:
+        return self.cpu / self.published * 1e6
+
+
+def cpu(context: Context) -> list[Result]:
+    """CPU seconds a million events, with one viewer."""
+    runs = _deliveries(context, 1, context.long)
+    return [
+        Result(
+            "cpu.one-viewer",
+            "daemon CPU a million events, one viewer",
+            "s",
+            tuple(run.cpu_a_million for run in runs),
+            at_most(0.15),
+            _details(runs),
+        )
+    ]
+
+
+def lost(context: Context) -> list[Result]:
+    """Events that did not arrive, and what the daemon costs with so many viewers."""
+    runs = _deliveries(context, VIEWERS, context.long)
+    return [
+        Result(
+            "lost.daemon",
+            f"events lost in kernel and daemon, {VIEWERS} viewers",
+            "events",
+            tuple(run.lost_kernel + run.lost_daemon for run in runs),
+            at_most(0),
+            {
+                "in_kernel": [run.lost_kernel for run in runs],
+                "in_daemon": [run.lost_daemon for run in runs],
+                "events": [run.operations for run in runs],
+            },
+        ),
+        Result(
+            "lost.viewers",
+            f"events that {VIEWERS} viewers missed, together",
+            "events",
+            tuple(run.missed for run in runs),
+            at_most(0),
+            {"missed_untold": [run.missed - run.told for run in runs]},
+        ),
+        Result(
+            "cpu.many-viewers",
+            f"daemon CPU a million events, {VIEWERS} viewers",
+            "s",
+            tuple(run.cpu_a_million for run in runs),
+            None,
+            _details(runs),
+        ),
+    ]
+
+
+def _deliveries(context: Context, viewers: int, seconds: float) -> list[_Delivery]:
+    with context.udp_pairs() as workload:
+        runs = []
+        for _ in context.repeat():
+            with context.daemon() as daemon:
+                runs.append(_deliver(daemon, workload, viewers, seconds))
+        return runs
+
+
+def _deliver(daemon: Daemon, workload: UdpPairs, count: int, seconds: float) -> _Delivery:
+    with daemon.light_viewers(workload.pid, count) as viewers:
+        before = daemon.status()
+        pids = [process["pid"] for process in before["processes"]]
+        time.sleep(SETTLE)
+        begin, cpu_before = time.monotonic(), cpu_seconds(pids)
+        run = workload.run(seconds)
+        # The last batch: it waits for 5 ms, or until there is a core for it.
+        time.sleep(SETTLE)
+        used, lasted = cpu_seconds(pids) - cpu_before, time.monotonic() - begin
+        after = daemon.status()
+        for viewer in viewers:
+            viewer.ask()
+        counts = [viewer.counted() for viewer in viewers]
+    return _Delivery(
+        operations=run.operations,
+        published=after["events"] - before["events"],
+        cpu=used,
+        seconds=lasted,
+        lost_kernel=after["lost"]["kernel"] - before["lost"]["kernel"],
+        lost_daemon=after["lost"]["daemon"] - before["lost"]["daemon"],
+        missed=sum(run.operations - counted.events for counted in counts),
+        told=sum(counted.missed + counted.kernel for counted in counts),
+        viewer_cpu=sum(counted.cpu for counted in counts) / count,
+    )
+
+
+def _details(runs: list[_Delivery]) -> dict[str, float]:
+    return {
+        "events_per_second": statistics.median(run.published / run.seconds for run in runs),
+        "share_of_a_core": statistics.median(run.cpu / run.seconds for run in runs),
+        "viewer_cpu_a_million": statistics.median(
+            run.viewer_cpu / run.operations * 1e6 for run in runs
+        ),
+    }

@@ -1,0 +1,122 @@
+"""Imports go one way: commands, then session, then client, stats and render, then wire."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+#: Lower layers know nothing of higher ones.
+LAYERS = (
+    ("netioctl.wire",),
+    ("netioctl.answers", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
+    ("netioctl.stats", "netioctl.targets", "netioctl.client", "netioctl.stream"),
+    ("netioctl.render",),
+    ("netioctl.output", "netioctl.session"),
+    ("netioctl.commands",),
+    ("netioctl.main", "netioctl.demo"),
+    ("netioctl.__main__",),
+)
+
+
+def _files(package: str) -> list[Path]:
+    return sorted((TOP / package).rglob("*.py"))
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(TOP).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """The modules that a file names in imports, also in functions and for types alone."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            module = node.module or ""
+            # "from netioctl import client" imports a module, "from zmq import SUB" does not.
+            for name in node.names:
+                inner = f"{module}.{name.name}"
+                file = TOP / inner.replace(".", "/")
+                yield inner if file.with_suffix(".py").exists() or file.is_dir() else module
+
+
+def _layer(module: str) -> int | None:
+    for at, names in enumerate(LAYERS):
+        if any(module == name or module.startswith(name + ".") for name in names):
+            return at
+    return None
+
+
+def _within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+@pytest.mark.parametrize("path", _files("netioctl"), ids=_module)
+def test_netioctl_imports_downwards(path: Path) -> None:
+    module = _module(path)
+    own = _layer(module)
+    assert own is not None or module == "netioctl", f"{module} has no place in LAYERS"
+    for imported in _imports(path):
+        if not _within(imported, "netioctl") or imported == "netioctl":
+            continue
+        other = _layer(imported)
+        assert other is not None, f"{module} imports {imported}, which has no place in LAYERS"
+        assert own is not None
+        assert other <= own, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("path", _files("netioctl"), ids=_module)
+def test_netioctl_stays_light(path: Path) -> None:
+    for imported in _imports(path):
+        for package in ("netiod", "bcc"):
+            assert not _within(imported, package), f"{path}: {imported}"
+        if _within(imported, "numpy"):
+            # One function there makes numpy types, for the daemon.
+            assert _module(path) == "netioctl.wire.layout"
+
+
+@pytest.mark.parametrize("path", _files("netiod"), ids=_module)
+def test_netiod_knows_of_netioctl_only_the_wire(path: Path) -> None:
+    for imported in _imports(path):
+        if _within(imported, "netioctl"):
+            assert imported == "netioctl" or _within(imported, "netioctl.wire"), imported
+        if _within(imported, "bcc"):
+            assert _module(path) == "netiod.loader"
+
+
+def _loaded_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=TOP,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert not answer.stderr
+    return set(answer.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "module", ["netioctl.main", "netioctl.commands.list", "netioctl.commands.watch"]
+)
+def test_what_takes_long_to_import_waits_until_it_is_needed(module: str) -> None:
+    heavy = {"zmq", "numpy", "psutil", "bcc", "asyncio", "netioctl.wire.layout"}
+    assert not _loaded_by(module) & heavy
+
+
+def test_verbs_are_imported_when_they_are_called() -> None:
+    from netioctl.commands import COMMANDS
+
+    loaded = _loaded_by("netioctl.main")
+    files = {path.stem for path in (TOP / "netioctl" / "commands").glob("*.py")}
+    assert files - set(COMMANDS) == {"__init__", "options"}
+    assert not {f"netioctl.commands.{verb}" for verb in COMMANDS} & loaded
