@@ -143,6 +143,12 @@ def watched(answer: Object) -> Watched:
     return Watched(endpoint or "", processes, _list(answer, "errors", failure))
 
 
+def published(answer: Object) -> dict[int, int]:
+    """The answer to sync: PID to the index that its next event will have."""
+    found = _object(answer.get("published"))
+    return {int(pid): _int(found, pid) for pid in found if pid.isdecimal()}
+
+
 def process(value: Any) -> Process:
     """A process object."""
     item = _object(value)

@@ -98,19 +98,26 @@ class Client:
             )
         return answer
 
-    def watch(self, pids: Sequence[int]) -> answers.Watched:
-        """Attach processes until this client closes; the answer names their stream."""
-        parts = [answers.watched(self._ask("watch", each)) for each in _pieces(pids)]
+    def watch(self, pids: Sequence[int], *, stream: bool = True) -> answers.Watched:
+        """Attach processes until this client closes; the answer names their stream, if wanted."""
+        asked = ({**each, "stream": stream} for each in _pieces(pids))
+        parts = [answers.watched(self._ask("watch", each)) for each in asked]
         return answers.Watched(
             next((part.endpoint for part in parts if part.endpoint), ""),
             tuple(process for part in parts for process in part.processes),
             tuple(failure for part in parts for failure in part.errors),
         )
 
-    def sync(self, pids: Sequence[int]) -> None:
-        """Have an empty frame sent on the topic of each watched process."""
+    def sync(self, pids: Sequence[int]) -> dict[int, int]:
+        """Have an empty frame sent on the topic of each watched process.
+
+        Returns the index that the next event of each will have: who has read up to there has
+        all that happened before.
+        """
+        published: dict[int, int] = {}
         for each in _pieces(pids):
-            self._ask("sync", each)
+            published.update(answers.published(self._ask("sync", each)))
+        return published
 
     def add(self, pids: Sequence[int]) -> answers.Changes:
         """Attach processes until `remove` or their exit."""

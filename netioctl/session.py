@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from netioctl import stats
@@ -108,7 +108,7 @@ class Session:
 
             check_layout(self._client.server.layout)
             self._reader = Reader()
-        answer = self._client.watch(self._pids)
+        answer = self._client.watch(self._pids, stream=self._want_stream)
         self.watched, self.errors = answer.processes, answer.errors
         self.living = {process.pid: process for process in self.watched}
         # Counters of what was attached just now began at zero: those are exact from the first
@@ -167,6 +167,19 @@ class Session:
         for leaving in list(self._leaving.values()):
             self._see_off(leaving, items)
         return items
+
+    def finish(self) -> Iterator[list[Item]]:
+        """What happened before now and has not been read yet; waits LAST_EVENTS for it at most."""
+        if self._stream is None or self._reader is None or not self.living or self._broken:
+            return
+        published = self._client.sync(list(self.living))
+        end = time.monotonic() + LAST_EVENTS
+        while time.monotonic() < end:
+            expected = {pid: self._reader.expected(pid) for pid in self.living}
+            if all((expected[pid] or 0) >= published.get(pid, 0) for pid in expected):
+                return
+            self.wait(end - time.monotonic())
+            yield self.read()
 
     @property
     def ended(self) -> bool:
@@ -239,7 +252,7 @@ class Session:
     def _resume(self) -> None:
         """Take the lease and the stream up again after the broker has begun anew."""
         if self.living and self._stream is not None:
-            answer = self._client.watch(list(self.living))
+            answer = self._client.watch(list(self.living), stream=True)
             if answer.endpoint and answer.endpoint != self._stream.endpoint:
                 self._connect(answer.endpoint)
             self._synchronise()

@@ -150,11 +150,11 @@ class Connection:
     def _watch(self) -> None:
         pending = bool(self._out) or self._waiting is not None
         idle = not pending and not self._answering
-        if (self._closing and idle) or (self._ended and idle and b"\n" not in self._in):
+        if idle and self._over():
             self._server.drop(self)
             return
         events = selectors.EVENT_WRITE if pending else 0
-        if not (self._ended or self._closing or self._blocked()):
+        if not (self._ended or self._blocked()):
             events |= selectors.EVENT_READ
         self._server.watch(self, self._sock, events)
 

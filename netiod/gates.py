@@ -59,12 +59,12 @@ class Gates:
         gate = self._gates.pop(uid, None)
         if gate is None:
             return
-        _LOG.debug("%s is closed", _name(uid))
         self._directory.remove_gate(uid)
         if gate.pid is not None:
             # It holds nothing that would be lost.
             children.kill(gate.pid, signal.SIGKILL)
             self._dying.add(gate.pid)
+        _LOG.debug("%s is closed", _name(uid))
 
     def close_all(self) -> None:
         """No gate outlives the broker that it got its frames from."""

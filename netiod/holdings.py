@@ -44,7 +44,8 @@ class Holding:
     #: Seconds since the epoch.
     since: float
     added_by: int | None = None
-    leases: list[Viewer] = field(default_factory=list)
+    #: Who watches, and whether they want the events, not the totals alone.
+    leases: dict[Viewer, bool] = field(default_factory=dict)
     exited: float | None = None
     #: Events taken from the ring for this process: the index that its next one will have.
     published: int = 0
@@ -60,6 +61,11 @@ class Holding:
 
     def __post_init__(self) -> None:
         self.topic = frames.topic(self.pid)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether someone wants the events."""
+        return any(self.leases.values())
 
 
 class Holdings:
@@ -197,23 +203,21 @@ class Holdings:
         _AUDIT.info("remove pid=%d uid=%d client=%d", holding.pid, caller.uid, caller.pid)
         self._let_go(holding)
 
-    def lease(self, viewer: Viewer, holding: Holding) -> None:
-        """`viewer` watches: from now on the kernel emits this process's events."""
-        if viewer in holding.leases:
-            return
-        holding.leases.append(viewer)
-        if len(holding.leases) == 1:
+    def lease(self, viewer: Viewer, holding: Holding, *, stream: bool) -> None:
+        """`viewer` watches; with `stream` the kernel emits this process's events from now on."""
+        before = holding.streamed
+        holding.leases[viewer] = holding.leases.get(viewer, False) or stream
+        if holding.streamed != before:
             self._filter(holding)
 
     def release(self, viewer: Viewer, holding: Holding) -> None:
         """`viewer` watches no longer."""
-        if viewer not in holding.leases:
+        before = holding.streamed
+        if holding.leases.pop(viewer, None) is None or holding.exited is not None:
             return
-        holding.leases.remove(viewer)
-        if holding.exited is None:
-            if not holding.leases:
-                self._filter(holding)
-            self._let_go(holding)
+        if holding.streamed != before:
+            self._filter(holding)
+        self._let_go(holding)
 
     def process_exited(self, pid: int, start: int) -> Holding | None:
         """The process is gone; its totals stay for KEEP_EXITED. Returns its holding."""
@@ -275,7 +279,7 @@ class Holdings:
         return self._kernel.exited_process(holding.pid, holding.start)
 
     def _filter(self, holding: Holding) -> None:
-        flags = self._count | (self._stream if holding.leases else 0)
+        flags = self._count | (self._stream if holding.streamed else 0)
         self._kernel.set_filter(holding.pid, flags)
 
     def _let_go(self, holding: Holding) -> None:

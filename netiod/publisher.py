@@ -22,8 +22,10 @@ _BATCH = 65536
 _FRAME_EVENTS = 1536
 #: Seconds after which a quiet process gets an empty frame, which tells of losses.
 _QUIET = 1.0
-_LOW = np.uint64(0xFFFFFFFF)
+#: Columns of struct event, in 4-byte words.
+_TGID, _CONN, _LOST = 2, 4, 6
 
+Batch = npt.NDArray[np.uint32]
 Send = Callable[[Holding, bytes, int], None]
 Exited = Callable[[Holding], None]
 
@@ -43,7 +45,8 @@ class Publisher:
         self._kernel, self._holdings, self._connections = kernel, holdings, connections
         self._epoch = epoch
         self._send, self._exited = send, exited
-        self._lost_seen = -1
+        self._lost_seen = 0
+        self._lost_word = np.uint32(0)
         self._meta = {
             kernel.layout.constants[f"NETIO_META_{kind}"]: (kernel.layout.structs[name], take)
             for kind, name, take in (
@@ -55,8 +58,8 @@ class Publisher:
         self._exit_kind = kernel.layout.constants["NETIO_META_EXIT"]
         self._meta_exit = kernel.layout.structs["meta_exit"]
         self._deferred_exits: list[tuple[int, int]] = []
-        #: Events published since the broker started.
-        self.events = 0
+        #: Events published since the broker started, and by the last drain().
+        self.events = self.last = 0
 
     def drain(self) -> bool:
         """Publish what the rings hold; True if there may be more.
@@ -67,8 +70,9 @@ class Publisher:
         exits = self._take_meta()
         batch = self._kernel.events.drain(_BATCH)
         later = self._take_meta()
-        self._look_for_losses()
+        self.last = len(batch)
         if len(batch):
+            self._look_for_losses(batch)
             self.events += len(batch)
             for pid, records in _by_process(batch):
                 holding = self._holdings.living.get(pid)
@@ -87,8 +91,14 @@ class Publisher:
         for pid, start in self._holdings.missed_exits():
             self._exit(pid, start)
         now = time.monotonic()
+        lost = self._kernel.stat("EVENTS_LOST")
+        if lost != self._lost_seen:
+            self._lost_seen = lost
+            for holding in self._holdings.living.values():
+                if holding.streamed:
+                    self._holdings.refresh_lost(holding)
         for holding in self._holdings.living.values():
-            if holding.leases and now - holding.last_frame >= _QUIET:
+            if holding.streamed and now - holding.last_frame >= _QUIET:
                 self.send_empty(holding)
 
     def send_empty(self, holding: Holding) -> None:
@@ -121,23 +131,23 @@ class Publisher:
         if holding is not None:
             holding.comm = record["comm"].split(b"\0", 1)[0].decode("utf-8", "replace")
 
-    def _look_for_losses(self) -> None:
-        lost = self._kernel.stat("EVENTS_LOST")
-        if lost != self._lost_seen:
-            self._lost_seen = lost
-            for holding in self._holdings.living.values():
-                if holding.leases:
-                    self._holdings.refresh_lost(holding)
+    def _look_for_losses(self, batch: Batch) -> None:
+        """Events tell of losses before them; of those after the last, tick() does."""
+        if batch[:, _LOST].max() == self._lost_word:
+            return
+        self._lost_word = batch[:, _LOST].max()
+        for holding in self._holdings.living.values():
+            if holding.streamed:
+                self._holdings.refresh_lost(holding)
 
-    def _publish(self, holding: Holding, records: npt.NDArray[np.uint64]) -> None:
-        if not holding.leases:
+    def _publish(self, holding: Holding, records: Batch) -> None:
+        if not holding.streamed:
             holding.published += len(records)
             return
         at, step = 0, _FRAME_EVENTS
         while at < len(records):
             part = records[at : at + step]
-            idents = np.unique(part[:, 2] & _LOW)
-            entries = [e for e in map(self._connections.entry, idents.tolist()) if e]
+            entries = [e for e in map(self._connections.entry, _distinct(part[:, _CONN])) if e]
             size = len(part) * self._kernel.event.size + sum(map(len, entries))
             if size > frames.MAX_FRAME - frames.HEADER_SIZE - 16 and step > 1:
                 # Many connections with long names: fewer events then.
@@ -169,15 +179,23 @@ class Publisher:
         self._send(holding, b"".join((holding.topic, header.pack(), events, entries)), count)
 
 
-def _by_process(
-    batch: npt.NDArray[np.uint64],
-) -> list[tuple[int, npt.NDArray[np.uint64]]]:
+def _distinct(numbers: Batch) -> list[int]:
+    """Each number once."""
+    if (numbers == numbers[0]).all():
+        return [int(numbers[0])]
+    ordered = np.sort(numbers)
+    keep = np.append(True, ordered[1:] != ordered[:-1])
+    found: list[int] = ordered[keep].tolist()
+    return found
+
+
+def _by_process(batch: Batch) -> list[tuple[int, Batch]]:
     """(tgid, records) for each process in a batch, order within a process kept."""
-    tgids = batch[:, 1] & _LOW
+    tgids = batch[:, _TGID]
     first = tgids[0]
     if (tgids == first).all():
         return [(int(first), batch)]
     order = tgids.argsort(kind="stable")
     tgids, batch = tgids[order], batch[order]
     cuts = np.flatnonzero(np.diff(tgids)) + 1
-    return [(int(part[0, 1] & _LOW), part) for part in np.split(batch, cuts)]
+    return [(int(part[0, _TGID]), part) for part in np.split(batch, cuts)]

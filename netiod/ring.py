@@ -53,27 +53,30 @@ class EventRing(Ring):
         super().__init__(fd, size)
         self._stride = _HEADER + record
 
-    def drain(self, most: int) -> npt.NDArray[np.uint64]:
-        """Take up to `most` finished records: a copy, shape (n, record / 8), in words."""
+        self._record = record
+        self._none = np.empty((0, record // 4), np.uint32)
+
+    def drain(self, most: int) -> npt.NDArray[np.uint32]:
+        """Take up to `most` finished records: a copy, shape (n, record / 4), in 4-byte words."""
         consumer = self._consumer[0]
-        available = self._producer[0] - consumer
-        _fence()
-        n = min(available // self._stride, most)
+        n = min((self._producer[0] - consumer) // self._stride, most)
         if not n:
-            return np.empty((0, self._stride // 8 - 1), np.uint64)
-        start = consumer & (self.size - 1)
-        words = np.frombuffer(self._data, np.uint64, n * self._stride // 8, start)
-        table = words.reshape(n, self._stride // 8)
-        # The header's first word is the low half: records are finished from the front up to
-        # the first that is still being written. None is ever discarded.
-        busy = table[:, 0] & _BUSY
-        if busy.any():
-            n = int(busy.argmax())
+            return self._none
         _fence()
-        records = table[:n, 1:].copy()
+        start = consumer & (self.size - 1)
+        # Records are finished from the front up to the first whose busy bit, the sign of its
+        # header's first word, is still set. None is ever discarded.
+        heads: npt.NDArray[np.int32] = np.ndarray(n, "<i4", self._data, start, self._stride)
+        if heads.min() < 0:
+            n = int((heads < 0).argmax())
+        _fence()
+        opaque = f"V{self._record}"
+        records: npt.NDArray[np.void] = np.ndarray(
+            n, opaque, self._data, start + _HEADER, self._stride
+        ).copy()
         _fence()
         self._consumer[0] = consumer + n * self._stride
-        return records
+        return records.view("<u4").reshape(n, self._record // 4)
 
 
 class MetaRing(Ring):

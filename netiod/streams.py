@@ -84,7 +84,7 @@ class Streams:
 
     def send(self, holding: Holding, frame: bytes, events: int) -> None:
         """Pass a frame to the gate of everyone who watches `holding`."""
-        for uid in {gate_of(viewer.caller) for viewer in holding.leases}:
+        for uid in {gate_of(v.caller) for v, stream in holding.leases.items() if stream}:
             gate = self._gates.get(uid)
             try:
                 if gate is None or gate.sock is None:

@@ -68,15 +68,17 @@ class Supervisor:
 
         Raises:
             AlreadyRunning: another daemon serves the run directory.
+            ConfigError: there is no such user, or the run directory cannot be one.
             NetioError: nothing could be loaded, or the broker keeps dying.
         """
         settings = self._settings
+        account = privileges.find_account(settings.user)
+        group = privileges.find_group(settings.group)
         with ExitStack() as stack:
-            directory = stack.enter_context(RunDirectory(settings.run_dir))
-            account = privileges.find_account(settings.user)
-            group = privileges.find_group(settings.group)
-            control = stack.enter_context(directory.control_listener())
+            # First, so that no signal ends us with something left behind.
             stack.enter_context(self._signals)
+            directory = stack.enter_context(RunDirectory(settings.run_dir))
+            control = stack.enter_context(directory.control_listener())
             stack.enter_context(self._selector)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
             self._keeper = Keeper(

@@ -40,17 +40,20 @@ def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -
 
 def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Any:
     """Attach processes for as long as the connection lasts; answered when the stream is there."""
+    stream = params.get("stream", True)
+    if not isinstance(stream, bool):
+        raise RequestError("params.stream must be true or false", Code.INVALID_PARAMS)
 
     def attach(pid: int) -> Object:
         holding, fresh = broker.holdings.attach(connection.caller, pid)
-        broker.holdings.lease(connection, holding)
+        broker.holdings.lease(connection, holding, stream=stream)
         if holding not in connection.holdings:
             connection.holdings.append(holding)
         return _process(holding, fresh=fresh)
 
     done, errors = _each(params, attach)
     result = {"endpoint": None, "processes": done, "errors": errors}
-    if not done:
+    if not (done and stream):
         return result
 
     def answer(endpoint: str | None) -> None:
@@ -66,12 +69,14 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
 
 
 def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
-    """Send an empty frame on the topic of each process that this connection watches."""
+    """Send what the kernel has, then an empty frame, on the topic of each process watched."""
     wanted = set(_pids(params))
+    published = {}
     for holding in connection.holdings:
-        if holding.pid in wanted:
+        if holding.pid in wanted and holding.exited is None:
             broker.publisher.send_empty(holding)
-    return {}
+            published[str(holding.pid)] = holding.published
+    return {"published": published}
 
 
 def add(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:

@@ -163,7 +163,12 @@ def _watch(session: Session, output: Output, wish: _Wish) -> bool:
         while True:
             screen.show(session.read())
             left = end - time.monotonic()
-            if stop.asked or screen.full or session.ended or left <= 0:
+            if screen.full or session.ended:
+                return screen.failed
+            if stop.asked or left <= 0:
+                # Events that are under way happened while we watched.
+                for items in session.finish():
+                    screen.show(items)
                 return screen.failed
             if pipe in session.wait(None if math.isinf(left) else left):
                 raise StdoutClosed

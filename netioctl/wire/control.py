@@ -10,7 +10,7 @@ from netioctl.wire.errors import Code, ProtocolError
 #: Largest line in either direction, in bytes, newline included.
 MAX_LINE = 65536
 #: Most PIDs in one request, and the largest PID that Linux can give.
-MAX_PIDS_A_REQUEST = 4096
+MAX_PIDS_A_REQUEST = 256
 MAX_PID = 4_194_304
 #: Rows in one `rows` notification, few enough to fit MAX_LINE with the longest names.
 ROWS_A_LINE = 48

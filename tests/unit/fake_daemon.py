@@ -221,7 +221,7 @@ class FakeDaemon:
         elif method == "sync":
             for process in good:
                 self.send(self.frame(process.pid, b""))
-            base = {}
+            base = {"published": {}}
         elif method == "list":
             rows = [
                 {

@@ -163,9 +163,9 @@ def test_who_may_connect(served: Gate, uid: int, may: bool) -> None:
 
 
 def test_it_has_nothing_to_lose(served: Gate, viewers: Viewers) -> None:
-    assert Path(f"/proc/{served.pid}/comm").read_text() == "test-gate\n"
     # Its answer means that it runs, without privileges.
     viewers.subscribe(served)
+    assert Path(f"/proc/{served.pid}/comm").read_text() == "test-gate\n"
     status = Path(f"/proc/{served.pid}/status").read_text()
     assert "CapEff:\t0000000000000000" in status
     assert "NoNewPrivs:\t1" in status

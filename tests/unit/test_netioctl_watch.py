@@ -394,7 +394,7 @@ def test_another_layout(daemon: FakeDaemon) -> None:
 
 
 def test_a_silent_stream(daemon: FakeDaemon) -> None:
-    daemon.answers["sync"] = {"result": {}}
+    daemon.answers["sync"] = {"result": {"published": {}}}
     status, out, err = _run(daemon, "watch", str(PID))
     assert (status, out) == (3, "")
     assert "has been silent for 5 s" in err

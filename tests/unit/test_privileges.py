@@ -138,10 +138,11 @@ def test_a_child_dies_with_its_parent() -> None:
 
 
 def test_an_orphan_ends_at_once() -> None:
-    def body() -> None:
+    def body() -> int:
         privileges.die_with_parent(1 if os.getppid() != 1 else 2, signal.SIGTERM)
+        return 0
 
-    pid = children.fork("test", lambda: body() or 0, [])
+    pid = children.fork("test", body, [])
     assert children.describe(os.waitpid(pid, 0)[1]) == "ended with status 1"
 
 
