@@ -31,7 +31,7 @@ _LOG = logging.getLogger("netiod.broker")
 #: Seconds between two drains of the ring, so that batches form: waking costs more than draining.
 #: Longer while much comes, when a wake-up's cost is most of the daemon's; the ring holds 0.4 s
 #: of the fastest traffic seen.
-_HOLD, _HOLD_BUSY = 0.005, 0.02
+_HOLD, _HOLD_BUSY = 0.005, 0.025
 #: Events in a batch that make it a busy time, as a share of the ring.
 _BUSY_SHARE = 0.005
 _TICK = 1.0
@@ -91,6 +91,7 @@ class Broker:
         everything = self._stack.enter_context(select.epoll())
         for fd in (self._calm.fileno(), self.kernel.events.fd, self.kernel.meta.fd):
             everything.register(fd, select.EPOLLIN)
+        self._stack.callback(self._deaf)
         self._supervisor.ready()
         next_drain, next_tick = 0.0, time.monotonic()
         more = False
@@ -143,6 +144,11 @@ class Broker:
         if share < _BUSY_SHARE:
             return _HOLD
         return _HOLD_BUSY if share < 0.1 else _HOLD
+
+    def _deaf(self) -> None:
+        """Before the wake-up socket closes: a second SIGTERM would be written into it."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
 
     def _stop(self, _signal: int, _frame: Any) -> None:
         self._stopping = True

@@ -65,7 +65,7 @@ def run(settings: Settings, channel: socket.socket) -> NoReturn:
         send_loaded(channel, info, fds)
         status = 0
     except NetioError as error:
-        send_error(channel, str(error))
+        send_error(channel, error)
     except BaseException as error:  # noqa: BLE001 - the supervisor must hear of any
         send_error(channel, f"loading the BPF programs failed: {error!r}")
     finally:

@@ -18,8 +18,14 @@ from netiod.kernel import Kernel
 _LOG = logging.getLogger("netiod.publisher")
 #: Events taken at once: bounds a batch's memory and the time other work waits for it.
 _BATCH = 65536
-#: Events in a frame; the rest of MAX_FRAME is for the connections that they belong to.
-_FRAME_EVENTS = 1536
+#: Bytes of a frame for events and connection entries, and the events in a full one: the rest is
+#: for the connections that they belong to.
+_FRAME_ROOM = frames.MAX_FRAME - frames.HEADER_SIZE - 16
+_FRAME_EVENTS = 1920
+#: Bytes of connection entries that may stand in every frame of a batch.
+_SHARED_ENTRIES = 3072
+#: Distinct connections in a batch up to which they are picked out one by one.
+_FEW = 8
 #: Seconds after which a quiet process gets an empty frame, which tells of losses.
 _QUIET = 1.0
 #: Columns of struct event, in 4-byte words.
@@ -46,7 +52,6 @@ class Publisher:
         self._epoch = epoch
         self._send, self._exited = send, exited
         self._lost_seen = 0
-        self._lost_word = np.uint32(0)
         self._meta = {
             kernel.layout.constants[f"NETIO_META_{kind}"]: (kernel.layout.structs[name], take)
             for kind, name, take in (
@@ -71,8 +76,9 @@ class Publisher:
         batch = self._kernel.events.drain(_BATCH)
         later = self._take_meta()
         self.last = len(batch)
+        if self._kernel.events.was_full:
+            self._look_for_losses()
         if len(batch):
-            self._look_for_losses(batch)
             self.events += len(batch)
             for pid, records in _by_process(batch):
                 holding = self._holdings.living.get(pid)
@@ -91,12 +97,7 @@ class Publisher:
         for pid, start in self._holdings.missed_exits():
             self._exit(pid, start)
         now = time.monotonic()
-        lost = self._kernel.stat("EVENTS_LOST")
-        if lost != self._lost_seen:
-            self._lost_seen = lost
-            for holding in self._holdings.living.values():
-                if holding.streamed:
-                    self._holdings.refresh_lost(holding)
+        self._look_for_losses()
         for holding in self._holdings.living.values():
             if holding.streamed and now - holding.last_frame >= _QUIET:
                 self.send_empty(holding)
@@ -131,30 +132,36 @@ class Publisher:
         if holding is not None:
             holding.comm = record["comm"].split(b"\0", 1)[0].decode("utf-8", "replace")
 
-    def _look_for_losses(self, batch: Batch) -> None:
-        """Events tell of losses before them; of those after the last, tick() does."""
-        if batch[:, _LOST].max() == self._lost_word:
-            return
-        self._lost_word = batch[:, _LOST].max()
-        for holding in self._holdings.living.values():
-            if holding.streamed:
-                self._holdings.refresh_lost(holding)
+    def _look_for_losses(self) -> None:
+        lost = self._kernel.stat("EVENTS_LOST")
+        if lost != self._lost_seen:
+            self._lost_seen = lost
+            for holding in self._holdings.living.values():
+                if holding.streamed:
+                    self._holdings.refresh_lost(holding)
 
     def _publish(self, holding: Holding, records: Batch) -> None:
         if not holding.streamed:
             holding.published += len(records)
             return
+        # One table of connections for all frames, where that is small.
+        shared = self._entries(records)
+        entries = shared if sum(map(len, shared)) <= _SHARED_ENTRIES else None
         at, step = 0, _FRAME_EVENTS
         while at < len(records):
             part = records[at : at + step]
-            entries = [e for e in map(self._connections.entry, _distinct(part[:, _CONN])) if e]
-            size = len(part) * self._kernel.event.size + sum(map(len, entries))
-            if size > frames.MAX_FRAME - frames.HEADER_SIZE - 16 and step > 1:
+            table = self._entries(part) if entries is None else entries
+            size = len(part) * self._kernel.event.size + sum(map(len, table))
+            if size > _FRAME_ROOM and step > 1:
                 # Many connections with long names: fewer events then.
-                step //= 2
+                step = step * 3 // 4
                 continue
-            self._frame(holding, part.tobytes(), len(part), b"".join(entries), len(entries))
+            self._frame(holding, part.tobytes(), len(part), b"".join(table), len(table))
             at += len(part)
+
+    def _entries(self, records: Batch) -> list[bytes]:
+        """The entries of the connections that `records` name."""
+        return [e for e in map(self._connections.entry, _distinct(records[:, _CONN])) if e]
 
     def _frame(
         self, holding: Holding, events: bytes, count: int, entries: bytes, conns: int
@@ -180,12 +187,14 @@ class Publisher:
 
 
 def _distinct(numbers: Batch) -> list[int]:
-    """Each number once."""
-    if (numbers == numbers[0]).all():
-        return [int(numbers[0])]
-    ordered = np.sort(numbers)
-    keep = np.append(True, ordered[1:] != ordered[:-1])
-    found: list[int] = ordered[keep].tolist()
+    """Each number once. Few is the rule, and then picking them out is faster than sorting."""
+    found: list[int] = []
+    while len(numbers):
+        if len(found) == _FEW:
+            found += [int(n) for n in np.unique(numbers)]
+            return found
+        found.append(int(numbers[0]))
+        numbers = numbers[numbers != numbers[0]]
     return found
 
 

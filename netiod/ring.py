@@ -54,12 +54,16 @@ class EventRing(Ring):
         self._stride = _HEADER + record
 
         self._record = record
+        #: Whether the last drain() found no room left: without that no event was lost before it.
+        self.was_full = False
         self._none = np.empty((0, record // 4), np.uint32)
 
     def drain(self, most: int) -> npt.NDArray[np.uint32]:
         """Take up to `most` finished records: a copy, shape (n, record / 4), in 4-byte words."""
         consumer = self._consumer[0]
-        n = min((self._producer[0] - consumer) // self._stride, most)
+        available = self._producer[0] - consumer
+        self.was_full = available + self._stride > self.size
+        n = min(available // self._stride, most)
         if not n:
             return self._none
         _fence()

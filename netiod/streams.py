@@ -88,7 +88,8 @@ class Streams:
             gate = self._gates.get(uid)
             try:
                 if gate is None or gate.sock is None:
-                    self.dropped += events
+                    # Before its first gate nobody listens yet; later one has died.
+                    self.dropped += events if gate is not None and gate.pid else 0
                 else:
                     gate.sock.send(frame)
             except OSError:

@@ -16,6 +16,12 @@ static __always_inline struct pt_regs *user_regs(void)
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
+/* The verifier knows what these registers are and lets us load them, a tenth of a read's cost. */
+static __always_inline u32 this_call(struct pt_regs *regs)
+{
+	return call_of(*(volatile typeof(regs->NETIO_SYSCALL_NR) *)&regs->NETIO_SYSCALL_NR);
+}
+
 RAW_TRACEPOINT_PROBE(sock_send_length)
 {
 	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
@@ -33,7 +39,7 @@ RAW_TRACEPOINT_PROBE(sock_send_length)
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_SEND;
-	op.call = call_of(READ(regs->NETIO_SYSCALL_NR));
+	op.call = this_call(regs);
 	if (is_unconnected(&head)) {
 		if (op.call == NETIO_CALL_SENDTO)
 			peer_from_user(&peer, READ(regs->NETIO_ARG4));
@@ -57,6 +63,6 @@ RAW_TRACEPOINT_PROBE(sock_recv_length)
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;
-	op.call = call_of(READ(user_regs()->NETIO_SYSCALL_NR));
+	op.call = this_call(user_regs());
 	return account(wanted, sk, &head, NULL, &op);
 }
