@@ -138,7 +138,8 @@ def watched(answer: Object) -> Watched:
     endpoint = answer.get("endpoint")
     processes = _list(answer, "processes", process)
     # Any other transport would let a stranger's daemon make us connect to where it likes.
-    if processes and not (isinstance(endpoint, str) and endpoint.startswith("ipc://")):
+    # There is none where no stream was asked for.
+    if endpoint is not None and not (isinstance(endpoint, str) and endpoint.startswith("ipc://")):
         raise ProtocolError("netiod named no stream that can be read")
     return Watched(endpoint or "", processes, _list(answer, "errors", failure))
 

@@ -22,7 +22,7 @@ from netioctl import stats
 from netioctl.answers import Exited, Failure, Process, Revoked, Summary
 from netioctl.client import Client
 from netioctl.wire.endpoints import UNKNOWN, Connection
-from netioctl.wire.errors import DaemonUnreachable, NotHeld
+from netioctl.wire.errors import DaemonUnreachable, NotHeld, ProtocolError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -118,6 +118,8 @@ class Session:
             self._base = self._client.summary(earlier)
         self._poll.register(self._client, select.POLLIN)
         if self._reader is not None and self.watched:
+            if not answer.endpoint:
+                raise ProtocolError("netiod named no stream that can be read")
             self._reader.follow(self.watched)
             self._connect(answer.endpoint)
 

@@ -56,9 +56,12 @@ def _why_none(failure: Failure) -> str:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="backslashreplace") as file:
             fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         leader = int(fields["Tgid"])
+        dead = fields["State"][:1] in "ZX"
         uids = {int(uid) for uid in fields["Uid"].split()}
     except (OSError, KeyError, ValueError):
         return f"no such process: {pid}"
+    if dead:
+        return f"no such process: {pid} (it has exited)"
     if leader != pid:
         return f"{pid} is a thread of process {leader}: watch {leader}"
     strangers = uids - {os.geteuid()}

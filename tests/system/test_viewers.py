@@ -126,6 +126,16 @@ def test_watch_ends_with_duration_count_and_exit(daemon: Daemon, traffic: StartT
     assert "exited" in err
 
 
+def test_the_summary_alone_needs_no_events(daemon: Daemon, traffic: StartTraffic) -> None:
+    one = traffic("stream", 50)
+    watch = Watch(daemon, "--summary-only", "--json", one.pid).wait_ready()
+    said = one.run()
+    (summary,) = watch.objects()
+    assert summary["total"]["sent_bytes"] == said["sent"]
+    # Nobody wanted them, so the kernel emitted none.
+    assert daemon.status()["events"] == 0
+
+
 def test_a_new_name_is_shown(start_daemon: StartDaemon, traffic: StartTraffic) -> None:
     daemon = start_daemon()
     one = traffic("rename", "other name")

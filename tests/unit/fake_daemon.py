@@ -217,7 +217,8 @@ class FakeDaemon:
                 "operator": False,
             }
         elif method == "watch":
-            base["endpoint"] = self.endpoint if good else None
+            wanted = params.get("stream", True)
+            base["endpoint"] = self.endpoint if good and wanted else None
         elif method == "sync":
             for process in good:
                 self.send(self.frame(process.pid, b""))
