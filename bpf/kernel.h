@@ -35,6 +35,19 @@ struct files_struct {
 	struct fdtable *fdt;	/* include/linux/fdtable.h */
 };
 
+struct iov_iter {
+	u64 count;		/* include/linux/uio.h; bytes that there is room for */
+};
+
+struct msghdr {
+	void *msg_name;		/* include/linux/socket.h; sockaddr in kernel memory */
+	struct iov_iter msg_iter;	/* include/linux/socket.h */
+};
+
+struct kiocb {
+	struct file *ki_filp;	/* include/linux/fs.h */
+};
+
 struct signal_struct {
 	int live;		/* include/linux/sched/signal.h; atomic_t, threads not yet in do_exit */
 };

@@ -14,12 +14,13 @@ import resource
 import socket
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
-from netiod import btf, hooks
+from netiod import attach, btf, hooks
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
@@ -41,6 +42,8 @@ _MAPS = (
     "events",
     "meta",
 )
+#: Helpers that not every kernel has, and that the C code can do without.
+_HELPERS = ("bpf_task_pt_regs",)
 _PAGE = resource.getpagesize()
 _ARCH = {"x86_64": "x86", "aarch64": "arm64"}
 #: <linux/sched.h>, <linux/mount.h>
@@ -86,26 +89,37 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
             f"netio does not know this machine's architecture: {platform.machine()}"
         )
     top = layout.event_h().parent
-    kernel_h = btf.write_kernel_h((top / "kernel.h").read_text(), btf.Btf.of_kernel())
+    types = btf.Btf.of_kernel()
+    kernel_h = btf.write_kernel_h((top / "kernel.h").read_text(), types)
     os.environ["BCC_KERNEL_SOURCE"] = str(top / "include")
     # Kernels before 5.11 charge maps to this limit; without CAP_SYS_RESOURCE it stays as it is.
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
+    _own_mounts()
+    attach.sweep_kprobes()
     rejected: list[dict[str, str]] = []
+    partial: hooks.Backend | None = None
     for backend in hooks.BACKENDS:
         if settings.backend not in ("auto", backend.name):
             continue
         try:
-            bpf, attached, missing = _attach(
-                backend, _source(top, backend, kernel_h), settings, log
-            )
+            found = _load(top, backend, kernel_h, types, settings, log)
         except Unavailable as why:
             log(f"back-end {backend.name} not used: {why}")
             rejected.append({"backend": backend.name, "why": str(why)})
             continue
-        log(f"back-end {backend.name}: {', '.join(attached)}")
-        return _describe(backend, bpf, attached, missing, rejected, settings)
+        if settings.backend == "auto" and found.unseen:
+            # Another one may see it all; this one stays in reserve.
+            unseen = "; ".join(found.unseen)
+            log(f"back-end {backend.name} not used at first: {unseen}")
+            rejected.append({"backend": backend.name, "why": unseen})
+            partial = partial or backend
+            found.bpf.cleanup()
+            continue
+        return found.describe(rejected, settings)
+    if partial is not None:
+        return _load(top, partial, kernel_h, types, settings, log).describe(rejected, settings)
     reasons = "; ".join(f"{r['backend']}: {r['why']}" for r in rejected)
     raise NetioError(f"no back-end could be attached: {reasons}")
 
@@ -117,7 +131,7 @@ def _source(top: Path, backend: hooks.Backend, kernel_h: str) -> str:
         _layout_checks(),
         kernel_h,
         *((top / name).read_text() for name in ("core.c", "hooks/regs.h")),
-        (top / "hooks" / backend.source).read_text(),
+        *((top / "hooks" / name).read_text() for name in backend.sources),
     ]
     return "\n".join(parts)
 
@@ -135,9 +149,52 @@ def _layout_checks() -> str:
     return "\n".join(lines)
 
 
-def _attach(
-    backend: hooks.Backend, source: str, settings: Settings, log: Any
-) -> tuple[Any, list[str], list[dict[str, str]]]:
+@dataclass
+class _Loaded:
+    """A back-end that is attached: descriptors by hook, what is missing and what that hides."""
+
+    backend: hooks.Backend
+    bpf: Any
+    links: dict[hooks.Hook, int] = field(default_factory=dict)
+    missing: list[dict[str, str]] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+
+    def describe(
+        self, rejected: list[dict[str, str]], settings: Settings
+    ) -> tuple[dict[str, Any], dict[str, int]]:
+        """What load() returns."""
+        fds = {f"map:{name}": self.bpf[name.encode()].map_fd for name in _MAPS}
+        for hook, link in self.links.items():
+            fds[f"prog:{hook.name}"] = self.bpf.funcs[hook.program.encode()].fd
+            fds[f"link:{hook.name}"] = link
+        info = {
+            "backend": {
+                "name": self.backend.name,
+                "blind": [*self.backend.blind, *self.unseen],
+                "hooks": [hook.name for hook in self.links],
+                "missing": self.missing,
+                "rejected": rejected,
+            },
+            "ring_size": settings.ring_size,
+            "meta_size": META_RING,
+            "broker_capabilities": _broker_capabilities(fds["map:config"]),
+        }
+        return info, fds
+
+
+def _load(
+    top: Path,
+    backend: hooks.Backend,
+    kernel_h: str,
+    types: btf.Btf,
+    settings: Settings,
+    log: Any,
+) -> _Loaded:
+    """Compile a back-end and attach its hooks.
+
+    Raises:
+        Unavailable: it cannot be had on this kernel.
+    """
     from bcc import BPF
 
     class Unattached(BPF):  # type: ignore[misc]
@@ -153,59 +210,39 @@ def _attach(
         f"-DNETIO_MAX_NAMES={MAX_NAMES}",
         f"-DNETIO_RING_PAGES={settings.ring_size // _PAGE}",
         f"-DNETIO_META_PAGES={META_RING // _PAGE}",
+        *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if types.has_function(helper)),
         "-Wno-everything",
     ]
+    source = _source(top, backend, kernel_h)
     with _stderr_kept() as text:
-        _few_symbols()
         try:
-            bpf = Unattached(text=source.encode(), cflags=cflags)
+            loaded = _Loaded(backend, Unattached(text=source.encode(), cflags=cflags))
         except Exception as error:
-            raise Unavailable(
-                f"does not compile: {_first_error(text()) or _short(error)}"
-            ) from error
-        attached: list[str] = []
-        missing: list[dict[str, str]] = []
+            why = _first_error(text()) or _short(error)
+            raise Unavailable(f"does not compile: {why}") from error
         for hook in (*backend.hooks, *hooks.COMMON):
-            try:
-                bpf.attach_raw_tracepoint(tp=hook.point.encode(), fn_name=hook.program.encode())
-            except Exception as error:
-                why = _last_error(text()) or _short(error)
-                if hook.required:
-                    raise Unavailable(f"{hook.point}: {why}") from error
-                log(f"hook {hook.point} not attached: {why}; {hook.cost}")
-                missing.append({"hook": hook.point, "why": f"{why}; {hook.cost}"})
+            why = ""
+            if hook.kind != hooks.RAW and not types.has_function(hook.point):
+                why = "this kernel has no such function"
             else:
-                log(f"hook {hook.point} attached")
-                attached.append(hook.point)
-    return bpf, attached, missing
-
-
-def _describe(
-    backend: hooks.Backend,
-    bpf: Any,
-    attached: list[str],
-    missing: list[dict[str, str]],
-    rejected: list[dict[str, str]],
-    settings: Settings,
-) -> tuple[dict[str, Any], dict[str, int]]:
-    fds = {f"map:{name}": bpf[name.encode()].map_fd for name in _MAPS}
-    for hook in (*backend.hooks, *hooks.COMMON):
-        if hook.point in attached:
-            fds[f"prog:{hook.point}"] = bpf.funcs[hook.program.encode()].fd
-            fds[f"link:{hook.point}"] = bpf.raw_tracepoint_fds[hook.point.encode()]
-    info = {
-        "backend": {
-            "name": backend.name,
-            "blind": list(backend.blind),
-            "hooks": attached,
-            "missing": missing,
-            "rejected": rejected,
-        },
-        "ring_size": settings.ring_size,
-        "meta_size": META_RING,
-        "broker_capabilities": _broker_capabilities(fds["map:config"]),
-    }
-    return info, fds
+                try:
+                    loaded.links[hook] = attach.attach(loaded.bpf, hook)
+                    log(f"hook {hook.name} attached")
+                except Exception as error:
+                    why = _last_error(text()) or _short(error)
+                    if hook.required:
+                        raise Unavailable(f"{hook.name}: {why}") from error
+            if why:
+                log(f"hook {hook.name} not attached: {why}" + (f"; {hook.cost}" * bool(hook.cost)))
+                if hook.cost:
+                    loaded.missing.append({"hook": hook.name, "why": f"{why}; {hook.cost}"})
+                    if hook in backend.hooks and hook.cost not in loaded.unseen:
+                        loaded.unseen.append(hook.cost)
+    if not any(hook in loaded.links for hook in backend.hooks):
+        loaded.bpf.cleanup()
+        raise Unavailable(loaded.missing[0]["why"].split(";")[0])
+    log(f"back-end {backend.name}: {', '.join(hook.name for hook in loaded.links)}")
+    return loaded
 
 
 def _broker_capabilities(fd: int) -> list[int]:
@@ -231,11 +268,11 @@ def _broker_capabilities(fd: int) -> list[int]:
     return [_CAP_BPF if last >= _CAP_BPF else _CAP_SYS_ADMIN]
 
 
-def _few_symbols() -> None:
-    """Show bcc a short /proc/kallsyms: it reads all of the kernel's 120,000 lines, several
-    times, to ask for these two, which every kernel with a ring buffer has.
+def _own_mounts() -> None:
+    """In a mount namespace of the loader's own, tracefs and a short /proc/kallsyms.
 
-    In a mount namespace of the loader's own; where that is refused, loading takes longer.
+    bcc reads all of the kernel's 120,000 symbols, several times, to ask for these two, which
+    every kernel with a ring buffer has. Where this is refused, loading takes longer.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     with tempfile.NamedTemporaryFile() as symbols:
@@ -247,6 +284,7 @@ def _few_symbols() -> None:
             if libc.mount(None, b"/", None, ctypes.c_ulong(private), None) == 0:
                 source = symbols.name.encode()
                 libc.mount(source, b"/proc/kallsyms", None, ctypes.c_ulong(_MS_BIND), None)
+                attach.mount_tracefs()
 
 
 @contextlib.contextmanager

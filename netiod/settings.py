@@ -14,7 +14,7 @@ from netioctl.wire.control import DEFAULT_RUN_DIR
 from netioctl.wire.errors import ConfigError, PrerequisiteError
 
 #: Names of the back-ends, most exact first; "auto" is the first of them that attaches.
-BACKENDS = ("tracepoint", "syscall")
+BACKENDS = ("tracepoint", "kprobe", "fexit", "syscall")
 #: Read where no other file is named, if it exists.
 DEFAULT_CONFIG = "/etc/netio/netiod.toml"
 DEFAULT_USER = "netio"

@@ -8,20 +8,6 @@
  * getsockopt(TCP_ZEROCOPY_RECEIVE).
  */
 
-/* The registers that the thread entered the kernel with tell which call this is. */
-static __always_inline struct pt_regs *user_regs(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return (struct pt_regs *)bpf_task_pt_regs(task);
-}
-
-/* The verifier knows what these registers are and lets us load them, a tenth of a read's cost. */
-static __always_inline u32 this_call(struct pt_regs *regs)
-{
-	return call_of(*(volatile typeof(regs->NETIO_SYSCALL_NR) *)&regs->NETIO_SYSCALL_NR);
-}
-
 RAW_TRACEPOINT_PROBE(sock_send_length)
 {
 	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);

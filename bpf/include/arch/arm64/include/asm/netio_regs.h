@@ -15,6 +15,16 @@ struct pt_regs {
 #define NETIO_ARG3 regs[3]
 #define NETIO_ARG4 regs[4]
 
+/* The arguments of a kernel function at its entry, and its result. */
+#define NETIO_FN0(ctx) ((ctx)->regs[0])
+#define NETIO_FN1(ctx) ((ctx)->regs[1])
+#define NETIO_FN2(ctx) ((ctx)->regs[2])
+#define NETIO_FN3(ctx) ((ctx)->regs[3])
+#define NETIO_FN4(ctx) ((ctx)->regs[4])
+#define NETIO_RET(ctx) ((ctx)->regs[0])
+/* Where a thread's user registers lie, from the end of its kernel stack; see user_regs(). */
+#define NETIO_STACK_SIZE 16384
+
 #define NR_io_submit 2
 #define NR_read 63
 #define NR_write 64

@@ -12,6 +12,16 @@ struct pt_regs {
 #define NETIO_ARG3 r10
 #define NETIO_ARG4 r8
 
+/* The arguments of a kernel function at its entry, and its result. */
+#define NETIO_FN0(ctx) ((ctx)->di)
+#define NETIO_FN1(ctx) ((ctx)->si)
+#define NETIO_FN2(ctx) ((ctx)->dx)
+#define NETIO_FN3(ctx) ((ctx)->cx)
+#define NETIO_FN4(ctx) ((ctx)->r8)
+#define NETIO_RET(ctx) ((ctx)->ax)
+/* Where a thread's user registers lie, from the end of its kernel stack; see user_regs(). */
+#define NETIO_STACK_SIZE 16384
+
 #define NR_read 0
 #define NR_write 1
 #define NR_readv 19

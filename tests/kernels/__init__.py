@@ -1,0 +1,1 @@
+"""Debian's kernels in virtual machines, and the accuracy matrix in each."""

@@ -1,0 +1,9 @@
+"""What can go wrong before and around a virtual machine."""
+
+
+class KernelsError(Exception):
+    """Something that a person can act on; the text says what."""
+
+
+class NoKernel(KernelsError):
+    """A suite that offers no kernel for us any more: skipped, with the reason."""

@@ -1,0 +1,179 @@
+"""One virtual machine: boots, runs a command on this machine's own files, and is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kernels.errors import KernelsError
+from tests.kernels.image import write_initramfs
+from tests.kernels.packages import Kernel, cache_directory
+
+#: Lines of the console that are shown when a guest did not come to its end.
+_LAST_LINES = 30
+#: The boot is a second slower with messages on the serial console; these belong to every boot.
+_PARAMETERS = (
+    "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off rcupdate.rcu_expedited=1"
+)
+#: The guest's environment: nothing of the caller's.
+_ENVIRONMENT = {
+    "HOME": "/root",
+    "USER": "root",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a machine is, and how long it may run."""
+
+    processors: int = 2
+    memory: str = "2G"
+    limit: float = 300.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `status` is the command's, or None with `why`."""
+
+    status: int | None
+    seconds: float
+    why: str = ""
+    console: str = ""
+
+
+class Machine:
+    """`share` is a directory that guest and host both write: /run/share in the guest."""
+
+    def __init__(self, kernel: Kernel, shape: Shape) -> None:
+        self.kernel = kernel
+        self._shape = shape
+        base = cache_directory() / "run"
+        base.mkdir(parents=True, exist_ok=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"{kernel.suite}-", dir=base))
+        self.share = self._scratch / "share"
+        self.share.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def stop(self) -> None:
+        """End it at once; from any thread."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None and self._process.poll() is None:
+                self._process.kill()
+
+    def run(self, command: str, directory: Path, output: Callable[[bytes], None]) -> Outcome:
+        """Run a shell command as root; `output` gets what it prints, as it comes."""
+        write_initramfs(Path(self.kernel.modules), self._scratch / "initramfs")
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in _ENVIRONMENT.items()]
+        lines += [f"cd {shlex.quote(str(directory))} || exit 126", command, ""]
+        (self.share / "command").write_text("\n".join(lines))
+        began = time.monotonic()
+        with self._lock:
+            if self._stopped:
+                raise KernelsError("stopped before it began")
+            self._process = subprocess.Popen(
+                self._command_line(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # Ctrl+C is for the caller, who stops the machine; see setpriv below for the rest.
+                start_new_session=True,
+            )
+        process = self._process
+        said: list[bytes] = []
+        readers = [
+            threading.Thread(target=_pump, args=(process.stdout, output)),
+            threading.Thread(target=_pump, args=(process.stderr, said.append)),
+        ]
+        for reader in readers:
+            reader.start()
+        late = False
+        try:
+            process.wait(self._shape.limit)
+        except subprocess.TimeoutExpired:
+            late = True
+        finally:
+            self._end(process)
+            for reader in readers:
+                reader.join()
+        return self._outcome(process, late, time.monotonic() - began, b"".join(said))
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+    def _outcome(
+        self, process: subprocess.Popen[bytes], late: bool, seconds: float, said: bytes
+    ) -> Outcome:
+        with contextlib.suppress(OSError, ValueError):
+            return Outcome(int((self.share / "status").read_text()), seconds)
+        if late:
+            why = f"not done after {self._shape.limit:.0f} s: ended"
+        elif self._stopped:
+            why = "stopped"
+        elif process.returncode != 0:
+            text = said.decode("utf-8", "replace").strip()
+            why = f"QEMU ended with status {process.returncode}: {text}"
+        else:
+            why = "the guest switched itself off before the command had ended"
+        return Outcome(None, seconds, why, self._last_lines())
+
+    def _last_lines(self) -> str:
+        try:
+            text = (self._scratch / "console").read_text(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-_LAST_LINES:])
+
+    def _command_line(self) -> list[str]:
+        return [
+            # Should this program be killed, its machines go with it.
+            *("setpriv", "--pdeathsig", "KILL", "--"),
+            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"),
+            *("-display", "none", "-M", "q35", "-cpu", "max,-la57"),
+            # No KVM: it is missing inside most virtual machines, and CI runs in one.
+            *("-accel", "tcg,thread=multi,tb-size=512"),
+            *("-smp", str(self._shape.processors), "-m", self._shape.memory),
+            *("-chardev", f"file,id=console,path={self._scratch}/console"),
+            *("-serial", "chardev:console"),
+            *("-chardev", "stdio,id=out,signal=off", "-device", "virtio-serial-pci"),
+            *("-device", "virtserialport,chardev=out,name=out"),
+            *("-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"),
+            *("-device", "virtio-9p-pci,fsdev=root,mount_tag=root"),
+            *("-fsdev", f"local,id=share,path={self.share},security_model=none"),
+            *("-device", "virtio-9p-pci,fsdev=share,mount_tag=share"),
+            *("-kernel", self.kernel.vmlinux, "-initrd", str(self._scratch / "initramfs")),
+            *("-append", _PARAMETERS),
+        ]
+
+
+def _pump(source: object, sink: Callable[[bytes], None]) -> None:
+    descriptor = source.fileno()  # type: ignore[attr-defined]
+    while True:
+        data = os.read(descriptor, 65536)
+        if not data:
+            return
+        sink(data)
