@@ -13,6 +13,7 @@
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 #define MSG_PEEK 0x2
+#define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define SUN_PATH_OFFSET 2
 
@@ -28,6 +29,7 @@ BPF_HASH(exited, struct proc_key, struct proc, NETIO_MAX_PIDS);
 BPF_HASH(holds, struct proc_key, struct hold, NETIO_MAX_PIDS);
 BPF_HASH(conns, struct conn_key, struct conn, NETIO_MAX_CONNECTIONS);
 BPF_HASH(names, u32, struct unix_names, NETIO_MAX_NAMES);
+BPF_ARRAY(nameless, struct unix_names, 1);
 BPF_ARRAY(next_id, u64, 1);
 BPF_ARRAY(config, u64, NETIO_CONFIG_COUNT);
 BPF_ARRAY(stats, u64, NETIO_STAT_COUNT);
@@ -243,7 +245,8 @@ static __always_inline void announce_unix(struct conn *conn, struct conn_key *ke
 					  struct sock *sk, u32 epoch)
 {
 	struct meta_unix *m = meta.ringbuf_reserve(sizeof(struct meta_unix));
-	u32 id = conn->id;
+	struct unix_names *n, *no_names;
+	u32 id = conn->id, zero = 0;
 
 	if (!m) {
 		count(NETIO_STAT_META_LOST);
@@ -255,9 +258,16 @@ static __always_inline void announce_unix(struct conn *conn, struct conn_key *ke
 	m->peer_pid = conn->peer_pid;
 	m->key = *key;
 	m->ident = conn->ident;
-	m->names.local_len = unix_name(m->names.local, sk);
-	m->names.remote_len = unix_name(m->names.remote, READ(((struct unix_sock *)sk)->peer));
-	names.update(&id, &m->names);
+	/* Built in the map: only since 6.2 may a map be updated from a record of a ring. */
+	no_names = nameless.lookup(&zero);
+	if (no_names)
+		names.update(&id, no_names);
+	n = names.lookup(&id);
+	if (n) {
+		n->local_len = unix_name(n->local, sk);
+		n->remote_len = unix_name(n->remote, READ(((struct unix_sock *)sk)->peer));
+		m->names = *n;
+	}
 	meta.ringbuf_submit(m, 0);
 	conn->epoch = epoch;
 }

@@ -277,7 +277,7 @@ def _own_mounts() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     with tempfile.NamedTemporaryFile() as symbols:
         for name in ("bpf_probe_read_kernel", "bpf_probe_read_user"):
-            symbols.write(f"0000000000000000 T {name}\n".encode())
+            symbols.write(f"ffffffff81000000 T {name}\n".encode())
         symbols.flush()
         if libc.unshare(_CLONE_NEWNS) == 0:
             private = _MS_REC | _MS_PRIVATE

@@ -16,6 +16,7 @@ struct inflight {
 	struct sock *sk;
 	u64 arg1;
 	u64 addr;
+	u64 room;		/* with MSG_TRUNC, bytes that can be delivered; else 0 */
 	u32 call;
 	u32 dir;
 };
@@ -68,6 +69,10 @@ RAW_TRACEPOINT_PROBE(sys_enter)
 	}
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
+	if (flags & MSG_TRUNC && in.call == NETIO_CALL_RECVFROM)
+		in.room = READ(regs->NETIO_ARG2);
+	else if (flags & MSG_TRUNC && in.call == NETIO_CALL_RECVMSG)
+		in.room = room_of_msghdr(in.arg1);
 	in.sk = fd_sk(READ(regs->NETIO_ARG0));
 	if (in.call == NETIO_CALL_SPLICE) {
 		if (in.sk)
@@ -122,7 +127,7 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	if (ret <= 0 || call_of(READ(regs->NETIO_SYSCALL_NR)) != in.call)
 		return 0;
 	read_head(&head, in.sk);
-	op.bytes = ret;
+	op.bytes = delivered(ret, in.room);
 	op.ops = 1;
 	op.dir = in.dir;
 	op.call = in.call;

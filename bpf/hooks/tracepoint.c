@@ -40,15 +40,23 @@ RAW_TRACEPOINT_PROBE(sock_recv_length)
 	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
 	struct sock *sk = (void *)ctx->args[0];
 	int ret = (int)ctx->args[1];
+	struct pt_regs *regs;
 	struct head head = {};
 	struct op op = {};
 
 	if (!wanted || ret <= 0 || (int)ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
+	regs = user_regs();
 	read_head(&head, sk);
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;
-	op.call = this_call(user_regs());
+	op.call = this_call(regs);
+	if ((int)ctx->args[2] & MSG_TRUNC) {
+		if (op.call == NETIO_CALL_RECVFROM)
+			op.bytes = delivered(ret, READ(regs->NETIO_ARG2));
+		else if (op.call == NETIO_CALL_RECVMSG || op.call == NETIO_CALL_RECVMMSG)
+			op.bytes = delivered(ret, room_of_msghdr(READ(regs->NETIO_ARG1)));
+	}
 	return account(wanted, sk, &head, NULL, &op);
 }

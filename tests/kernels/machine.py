@@ -159,7 +159,9 @@ class Machine:
             *("-smp", str(self._shape.processors), "-m", self._shape.memory),
             *("-chardev", f"file,id=console,path={self._scratch}/console"),
             *("-serial", "chardev:console"),
-            *("-chardev", "stdio,id=out,signal=off", "-device", "virtio-serial-pci"),
+            # Not stdio: at the end of its input that would close the port for the guest.
+            *("-chardev", "file,id=out,path=/dev/stdout,append=on"),
+            *("-device", "virtio-serial-pci"),
             *("-device", "virtserialport,chardev=out,name=out"),
             *("-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"),
             *("-device", "virtio-9p-pci,fsdev=root,mount_tag=root"),

@@ -1,0 +1,1 @@
+"""Does netio count every byte once? `sudo ./netio accuracy` finds out."""

@@ -1,0 +1,194 @@
+"""Run operations one by one, and compare what the calls returned with what netio counted."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from netioctl.answers import Totals
+from tests.accuracy.exceptions import known
+from tests.accuracy.programs import AccuracyError, Daemon, Generator, Offer, Report
+from tests.accuracy.results import Operation, Status
+
+#: Counters are written before a call returns; those of a process that exits, a moment later.
+_LATE = 0.5
+
+
+class Filter:
+    """`--only`: patterns of families, operations, or FAMILY/OPERATION. None chosen: all are."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+
+    def wants(self, family: str, op: str) -> bool:
+        """Is this operation to be run?"""
+        names = (family, op, f"{family}/{op}")
+        return not self._patterns or any(
+            fnmatchcase(name, pattern) for name in names for pattern in self._patterns
+        )
+
+    def wants_family(self, family: str) -> bool:
+        """May any operation of this family be wanted?"""
+        return not self._patterns or any(
+            fnmatchcase(family, pattern.split("/")[0]) or "/" not in pattern
+            for pattern in self._patterns
+        )
+
+
+def run(
+    daemon: Daemon, backend: str, program: Path, only: Filter, step: Callable[[str], None]
+) -> Iterator[Operation]:
+    """Every operation that `only` wants, of every family; `step` hears what comes next."""
+    for family in Generator.families(program):
+        if only.wants_family(family):
+            yield from _run_family(daemon, backend, program, family, only, step)
+
+
+def _run_family(
+    daemon: Daemon,
+    backend: str,
+    program: Path,
+    family: str,
+    only: Filter,
+    step: Callable[[str], None],
+) -> Iterator[Operation]:
+    done: set[Offer] = set()
+    while True:
+        try:
+            generator = Generator(program, family)
+        except AccuracyError as error:
+            yield Operation(family, "socket", "both", Status.OFF, note=str(error))
+            return
+        try:
+            if generator.absent is not None:
+                if only.wants(family, "socket") or not done:
+                    yield Operation(
+                        family, "socket", "both", Status.ABSENT, note=generator.absent
+                    )
+                return
+            left = [each for each in generator.offers if each not in done]
+            meter = _Meter(daemon, generator)
+            for offer in left:
+                done.add(offer)
+                if not only.wants(family, offer.name):
+                    continue
+                step(f"{backend} {family} {offer.name}")
+                try:
+                    yield meter.measure(backend, family, offer)
+                except AccuracyError as error:
+                    yield Operation(
+                        family, offer.name, offer.direction, Status.OFF, note=str(error)
+                    )
+                    break  # another generator goes on with the rest
+            else:
+                return
+        finally:
+            generator.close()
+
+
+class _Meter:
+    """Counts, operation by operation, for a generator."""
+
+    def __init__(self, daemon: Daemon, generator: Generator) -> None:
+        self._daemon, self._generator = daemon, generator
+        self._before: dict[int, Totals] = {}
+        self._watch(generator.pid)
+
+    def measure(self, backend: str, family: str, offer: Offer) -> Operation:
+        """Do one operation and judge it."""
+        pid = self._generator.pid
+        self._before = {pid: self._totals(pid)}
+        missed = self._daemon.missed() if family == "load" else 0
+        report = self._generator.run(offer.name, self._watch)
+        expected = _expected(report, pid)
+        seen = self._seen(expected)
+        deadline = time.monotonic() + _LATE
+        while not _same(seen, expected) and time.monotonic() < deadline:
+            time.sleep(0.02)
+            seen = self._seen(expected)
+        exact = _same(seen, expected)
+        notes = list(report.notes)
+        if exact:
+            status = Status.EXACT
+        else:
+            status = Status.OFF
+            escaped = self._daemon.missed() - missed if family == "load" else 0
+            if escaped and escaped == _ops(expected) - _ops(seen):
+                status = Status.LOSS_TOLD
+                notes.append(f"netiod says that {escaped} operations escaped it")
+        exception = known(backend, family, offer.name)
+        if report.end == "absent":
+            notes.insert(0, report.text)
+            status = Status.ABSENT if exact else Status.OFF
+        elif report.end == "wrong":
+            notes.insert(0, report.text)
+            status = Status.OFF
+        elif exception:
+            status = Status.KNOWN if status is Status.OFF else Status.SPARED
+            if not any(total.sent_bytes or total.recv_bytes for total in expected.values()):
+                status = Status.EXACT if exact else Status.OFF
+        wanted, got = _sum(expected), _sum(seen)
+        if len(expected) > 1 and not exact:
+            notes.append(_by_process(expected, seen, pid))
+        return Operation(
+            family,
+            offer.name,
+            offer.direction,
+            status,
+            (wanted.sent_bytes, wanted.recv_bytes),
+            (got.sent_bytes, got.recv_bytes),
+            "; ".join(notes),
+        )
+
+    def _watch(self, pid: int) -> None:
+        for failure in self._daemon.client.add([pid]).errors:
+            raise AccuracyError(f"netiod does not add {pid}: {failure.message}")
+        self._before[pid] = Totals()
+
+    def _totals(self, pid: int) -> Totals:
+        return self._daemon.client.summary([pid]).total
+
+    def _seen(self, expected: dict[int, Totals]) -> dict[int, Totals]:
+        return {
+            pid: Totals(*(a - b for a, b in zip(self._totals(pid), self._before[pid])))
+            for pid in {*self._before, *expected}
+        }
+
+
+def _expected(report: Report, pid: int) -> dict[int, Totals]:
+    """What the calls of each process returned, added up."""
+    sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    sums[pid] = [0, 0, 0, 0]
+    for moved in report.moved:
+        at = 0 if moved.direction == "send" else 1
+        sums[moved.pid][at] += moved.bytes
+        sums[moved.pid][at + 2] += moved.ops
+    return {each: Totals(*values) for each, values in sums.items()}
+
+
+def _same(seen: dict[int, Totals], expected: dict[int, Totals]) -> bool:
+    """Bytes alone: how many operations one call is, kernels and back-ends see differently."""
+    return all(
+        total[:2] == expected.get(pid, Totals())[:2] for pid, total in seen.items()
+    )
+
+
+def _sum(totals: dict[int, Totals]) -> Totals:
+    return Totals(*map(sum, zip(*totals.values())))
+
+
+def _ops(totals: dict[int, Totals]) -> int:
+    total = _sum(totals)
+    return total.send_ops + total.recv_ops
+
+
+def _by_process(expected: dict[int, Totals], seen: dict[int, Totals], pid: int) -> str:
+    parts = []
+    for each, got in sorted(seen.items()):
+        wanted = expected.get(each, Totals())
+        name = "generator" if each == pid else f"PID {each}"
+        parts.append(f"{name} sent {got[0]} of {wanted[0]}, received {got[1]} of {wanted[1]}")
+    return ", ".join(parts)
