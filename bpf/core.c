@@ -110,17 +110,17 @@ static __always_inline struct sock *fd_sk(u32 fd)
 	return file_sk(READ(table[fd]));
 }
 
-/* A sockaddr that the process itself handed to the kernel. It can only lie about its own peer. */
-static __always_inline void peer_from_user(struct peer *peer, u64 addr)
+/* A sockaddr in kernel memory, or one that the process handed to the kernel (`user`). */
+static __always_inline void read_peer(struct peer *peer, void *addr, int user)
 {
 	struct { u16 family; u16 port; u8 rest[24]; } sa = {};
 
-	if (!addr || bpf_probe_read_user(&sa, 8, (void *)addr))
+	if (!addr || (user ? bpf_probe_read_user(&sa, 8, addr) : bpf_probe_read_kernel(&sa, 8, addr)))
 		return;
 	if (sa.family == AF_INET) {
 		__builtin_memcpy(peer->addr, sa.rest, 4);
 	} else if (sa.family == AF_INET6) {
-		if (bpf_probe_read_user(&sa, 24, (void *)addr))
+		if (user ? bpf_probe_read_user(&sa, 24, addr) : bpf_probe_read_kernel(&sa, 24, addr))
 			return;
 		__builtin_memcpy(peer->addr, sa.rest + 4, 16);
 	} else {
@@ -128,6 +128,17 @@ static __always_inline void peer_from_user(struct peer *peer, u64 addr)
 	}
 	peer->family = sa.family;
 	peer->port = sa.port;
+}
+
+/* A process can lie about its peer here, but only about its own. */
+static __always_inline void peer_from_user(struct peer *peer, u64 addr)
+{
+	read_peer(peer, (void *)addr, 1);
+}
+
+static __always_inline void peer_from_kernel(struct peer *peer, void *addr)
+{
+	read_peer(peer, addr, 0);
 }
 
 /*

@@ -6,19 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 from netiod.hooks import FENTRY, FEXIT, KPROBE, KRETPROBE, RAW, Hook
+from netiod.mounts import TRACEFS
 
-TRACEFS = Path("/sys/kernel/tracing")
 #: Threads that may be inside a function at once before a return goes unseen. The kernel's own
 #: default, 2 to 10, misses most of a few hundred blocked receivers.
 _MAXACTIVE = 4096
-_MS_NODEV, _MS_NOEXEC, _MS_NOSUID = 4, 8, 2
 
 
 def attach(bpf: Any, hook: Hook) -> int:
@@ -44,17 +41,6 @@ def attach(bpf: Any, hook: Hook) -> int:
         bpf.attach_kretfunc(fn_name=program)
         return int(bpf.kfunc_exit_fds[program])
     raise ValueError(hook.kind)
-
-
-def mount_tracefs() -> None:
-    """Mount tracefs if nobody has: kretprobes with room for many threads are made there.
-
-    In the mount namespace of the caller, which should be its own.
-    """
-    if (TRACEFS / "kprobe_events").exists():
-        return
-    flags = ctypes.c_ulong(_MS_NODEV | _MS_NOEXEC | _MS_NOSUID)
-    ctypes.CDLL(None).mount(b"tracefs", str(TRACEFS).encode(), b"tracefs", flags, None)
 
 
 def sweep_kprobes() -> None:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import logging
-import os
 import selectors
 import socket
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from netioctl.wire import control
 from netioctl.wire.errors import Code, NetioError, ProtocolError, RequestError
+from netiod import peer
 from netiod.holdings import Holding
-from netiod.policy import Caller, is_operator
+from netiod.policy import Caller
 
 _LOG = logging.getLogger("netiod.control")
-_UCRED = struct.Struct("=iII")
-_SO_PEERGROUPS = 59
-_libc = ctypes.CDLL(None, use_errno=True)
 #: Bytes waiting for a client beyond which its requests wait, and beyond which it is dropped.
 _OUT_PAUSE, _OUT_DROP = 1 << 16, 1 << 20
 #: Bytes read and thrown away of a client that was told to go.
@@ -274,7 +269,7 @@ class Server:
             return
         sock.setblocking(False)
         try:
-            caller = self._caller(sock)
+            caller = peer.caller_of(sock, self._operators)
         except OSError:
             sock.close()
             return
@@ -287,27 +282,6 @@ class Server:
         connection = Connection(self, sock, caller)
         self.connections.add(connection)
         self._selector.register(sock, selectors.EVENT_READ, connection.ready)
-
-    def _caller(self, sock: socket.socket) -> Caller:
-        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        pid, uid, gid = _UCRED.unpack(raw)
-        return Caller(pid, uid, is_operator(uid, _peer_groups(sock) | {gid}, self._operators))
-
-
-def _peer_groups(sock: socket.socket) -> frozenset[int]:
-    """The supplementary groups of who connected, when they did.
-
-    By ctypes: a process may be in 65,536 groups, and Python's getsockopt takes 1,024 bytes.
-    """
-    groups = (ctypes.c_uint32 * 65536)()
-    size = ctypes.c_uint32(ctypes.sizeof(groups))
-    failed = _libc.getsockopt(
-        sock.fileno(), socket.SOL_SOCKET, _SO_PEERGROUPS, groups, ctypes.byref(size)
-    )
-    if failed:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return frozenset(groups[: size.value // 4])
 
 
 def _checked(message: Object) -> tuple[Any, str, Object]:

@@ -7,7 +7,6 @@ no process should keep. Runs as root in a child of the supervisor.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import platform
 import resource
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
-from netiod import attach, btf, hooks
+from netiod import attach, btf, hooks, mounts
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
@@ -46,8 +45,6 @@ _MAPS = (
 _HELPERS = ("bpf_task_pt_regs",)
 _PAGE = resource.getpagesize()
 _ARCH = {"x86_64": "x86", "aarch64": "arm64"}
-#: <linux/sched.h>, <linux/mount.h>
-_CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 1 << 12, 1 << 14, 1 << 18
 _CAP_SYS_ADMIN, _CAP_BPF = 21, 39
 
 
@@ -96,7 +93,7 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
-    _own_mounts()
+    mounts.unshare()
     attach.sweep_kprobes()
     rejected: list[dict[str, str]] = []
     partial: hooks.Backend | None = None
@@ -266,25 +263,6 @@ def _broker_capabilities(fd: int) -> list[int]:
         return []
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     return [_CAP_BPF if last >= _CAP_BPF else _CAP_SYS_ADMIN]
-
-
-def _own_mounts() -> None:
-    """In a mount namespace of the loader's own, tracefs and a short /proc/kallsyms.
-
-    bcc reads all of the kernel's 120,000 symbols, several times, to ask for these two, which
-    every kernel with a ring buffer has. Where this is refused, loading takes longer.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    with tempfile.NamedTemporaryFile() as symbols:
-        for name in ("bpf_probe_read_kernel", "bpf_probe_read_user"):
-            symbols.write(f"ffffffff81000000 T {name}\n".encode())
-        symbols.flush()
-        if libc.unshare(_CLONE_NEWNS) == 0:
-            private = _MS_REC | _MS_PRIVATE
-            if libc.mount(None, b"/", None, ctypes.c_ulong(private), None) == 0:
-                source = symbols.name.encode()
-                libc.mount(source, b"/proc/kallsyms", None, ctypes.c_ulong(_MS_BIND), None)
-                attach.mount_tracefs()
 
 
 @contextlib.contextmanager

@@ -63,26 +63,6 @@ static __always_inline int nests(u32 outer, u32 fn)
 	}
 }
 
-/* A sockaddr in kernel memory: msg_name. */
-static __always_inline void peer_from_kernel(struct peer *peer, void *addr)
-{
-	struct { u16 family; u16 port; u8 rest[24]; } sa = {};
-
-	if (!addr || bpf_probe_read_kernel(&sa, 8, addr))
-		return;
-	if (sa.family == AF_INET) {
-		__builtin_memcpy(peer->addr, sa.rest, 4);
-	} else if (sa.family == AF_INET6) {
-		if (bpf_probe_read_kernel(&sa, 24, addr))
-			return;
-		__builtin_memcpy(peer->addr, sa.rest + 4, 16);
-	} else {
-		return;
-	}
-	peer->family = sa.family;
-	peer->port = sa.port;
-}
-
 static __always_inline void enter(u32 fn, struct sock *sk, u32 flags, struct msghdr *msg,
 				  u64 name, u64 most)
 {

@@ -14,7 +14,7 @@ from typing import Any
 
 from netiod.hooks import BACKENDS
 from tests.accuracy import matrix, page, results
-from tests.accuracy.programs import TOP, AccuracyError, build, private_daemon
+from tests.accuracy.programs import TOP, AccuracyError, Generator, build, private_daemon
 from tests.accuracy.results import Operation, Run, Status
 
 _STORE = TOP / "docs" / "accuracy.json"
@@ -61,11 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> list[Run]:
-    only = matrix.Filter(options.only or ())
     with tempfile.TemporaryDirectory(prefix="netio-accuracy-") as name:
         scratch = Path(name)
         scratch.chmod(0o755)  # the broker, who is not root, looks in
         program = options.generator or build(scratch)
+        only = matrix.Filter(options.only or (), Generator.families(program))
         names = options.backend or [backend.name for backend in BACKENDS]
         return [_run_backend(backend, program, only, scratch) for backend in names]
 
@@ -90,10 +90,10 @@ def _run_backend(backend: str, program: Path, only: matrix.Filter, scratch: Path
 
 
 def _line(each: Operation) -> str:
-    note = f"  {each.note}" if each.note and each.status is not Status.EXACT else ""
     expected, seen = (_bytes(each.direction, pair) for pair in (each.expected, each.seen))
-    status = each.status.value
-    return f"{each.family:<16} {each.name:<23} {each.direction} {expected:>13} {seen:>13} {status}{note}"
+    call = f"{each.family:<16} {each.name:<24} {each.direction}"
+    note = f": {each.note}" if each.note and each.status is not Status.EXACT else ""
+    return f"{call} {expected:>13} {seen:>13} {each.status.value}{note}"
 
 
 def _bytes(direction: str, pair: tuple[int, int]) -> str:
@@ -118,7 +118,10 @@ def _keep(runs: Sequence[Run], options: argparse.Namespace) -> None:
         kept = results.load(_STORE) if _STORE.exists() else []
         everything = results.merge(kept, runs)
         results.save(_STORE, everything)
-        _PAGE.write_text(page.document(results.load(_STORE)))
+        _PAGE.write_text(page.document(results.load(_STORE)), encoding="utf-8")
+        owner = _PAGE.parent.stat()
+        for path in (_STORE, _PAGE):  # as the checkout, which root writes into
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

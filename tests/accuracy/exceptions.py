@@ -21,14 +21,16 @@ _ZEROCOPY = (
 )
 _SYSCALL = "what moves bytes without a system call of its own for each operation is not seen"
 
+_SPLICE = (
+    "splice(2) from these into a pipe calls neither sock_recvmsg nor its tracepoint; from others "
+    "it does"
+)
+
 KNOWN = (
     Known("*", "tcp*", "zerocopy-receive-*", _ZEROCOPY),
-    Known(
-        "tracepoint",
-        "*",
-        "*splice-from-socket*",
-        "splice(2) from a TCP or unix stream socket calls neither sock_recvmsg nor its tracepoint",
-    ),
+    Known("tracepoint", "tcp*", "*splice-from-socket*", _SPLICE),
+    Known("tracepoint", "ktls*", "*splice-from-socket*", _SPLICE),
+    Known("tracepoint", "unix-stream", "*splice-from-socket*", _SPLICE),
     Known("syscall", "*", "uring-*", _SYSCALL),
     Known("syscall", "*", "aio-*", _SYSCALL),
 )

@@ -11,29 +11,30 @@ from tests.accuracy.results import Operation, Run, Status, version
 _HEAD = """\
 # Accuracy
 
-Does netio count every byte once? A generator, a C program of its own, moves known numbers of bytes through
-sockets, one operation at a time: every system call that can do it, AIO and io_uring, through every family of
-sockets, in both directions. What the calls returned is compared with what netio counted for that process
-meanwhile. Helpers that fill and empty the other end are processes of their own and are not counted.
+Does netio count every byte once? A generator, a C program of its own, moves known numbers of bytes
+through sockets, one operation at a time: every system call that can do it, AIO and io_uring,
+through every family of sockets, in both directions. What the calls returned is compared with what
+netio counted for that process meanwhile. Helpers that fill and empty the other end are processes
+of their own and are not counted.
 
 This page is written by `sudo ./netio accuracy --write`, from docs/accuracy.json. Do not edit it.
 
 ## Kernels and back-ends
 
-*Exact*: operations whose every byte was counted, once, for the right process, or of which none had to be counted
-(looks, errors). *Known*: not exact, as [Exceptions](#exceptions) says. *Off*: not exact, and not listed. *Not
-there*: this kernel refuses the call, or lacks the family. *Loss told*: under load some was missed, and
-`netioctl status` says how many operations.
+*Exact*: operations whose every byte was counted, once, for the right process, or of which none had
+to be counted (looks, errors). *Known*: not exact, as [Exceptions](#exceptions) says. *Off*: not
+exact, and not listed. *Not there*: this kernel refuses the call, or lacks the family. *Loss told*:
+under load some was missed, and `netioctl status` says rightly how many operations.
 """
 
 _RERUN = """\
 ## Run it again
 
-    sudo ./netio accuracy                              # all back-ends, on this kernel
+    sudo ./netio accuracy                  # all back-ends, on this kernel
+    sudo ./netio accuracy --write          # and renew this page
     sudo ./netio accuracy --backend syscall --only udp4 '*splice*' attribution/exec
-    sudo ./netio accuracy --write                      # and renew this page
-    sudo ./netio accuracy --json FILE                  # keep the results elsewhere, such as in a virtual machine
-    python3 -m tests.accuracy --merge FILE... --write  # and add them to this page
+    sudo ./netio accuracy --json FILE      # keep the results elsewhere, as in a virtual machine
+    python3 -m tests.accuracy --merge FILE... --write    # and add them to this page
 
 The exit status is 1 if anything is off.
 """

@@ -23,7 +23,7 @@ SOURCES = Path(__file__).with_name("generator")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 #: Seconds for a daemon to be ready, and for one operation: an emulated machine is slow.
 _PATIENCE = 120.0
-_OPERATION = 60.0
+_OPERATION = 30.0
 
 
 class AccuracyError(Exception):

@@ -270,14 +270,17 @@ const struct op recv_ops[] = {
 	{"recv-empty", "recv", EMPTY, NOTHING, do_recv_empty},
 	{"recv-efault", "recv", 0, ERROR + EFAULT, do_recv_efault},
 	{"recv-half-efault", "recv", 0, WHATEVER, do_recv_half_efault},
-	{"recv-oob", "recv", URGENT, BYTES, do_recv_urgent},
 	{"splice-from-socket", "recv", 0, BYTES, do_splice},
 	{"splice-from-socket-wait", "recv", 0, BYTES, do_splice_wait},
 	{NULL, NULL, 0, 0, NULL},
 };
 
-/* The last of a stream's operations: nothing can be received after it. */
+/*
+ * The last of a stream's operations: other calls stop at the mark that urgent data leaves, and
+ * nothing at all can be received after the end.
+ */
 const struct op end_ops[] = {
+	{"recv-oob", "recv", URGENT, BYTES, do_recv_urgent},
 	{"read-end-of-file", "recv", STREAM, NOTHING, do_end_of_file},
 	{NULL, NULL, 0, 0, NULL},
 };

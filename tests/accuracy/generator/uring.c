@@ -321,7 +321,8 @@ static long multishot(struct ends *ends, size_t n, int opcode, int ioprio)
 	struct io_uring_sqe want = sqe_for(opcode, ends->a, NULL, 0);
 	struct io_uring_sqe cancel = sqe_for(IORING_OP_ASYNC_CANCEL, -1, NULL, 0);
 	struct completion done;
-	long sum = 0;
+	long sum = 0, result = 0;
+	int left = 1;		/* requests that are under way */
 
 	provide.buf_group = GROUP;
 	if (ring_do(&plain, provide) < 0)
@@ -343,15 +344,20 @@ static long multishot(struct ends *ends, size_t n, int opcode, int ioprio)
 		done = ring_wait(&plain);
 		if (done.user_data == ANY && done.res > 0) {
 			sum += done.res;
-			if (++calls == 2 && ring_submit(&plain, &cancel))
-				return -1;
+			if (++calls == 2) {
+				if (ring_submit(&plain, &cancel))
+					return -1;
+				left++;
+			}
 		}
-	} while (done.user_data != ANY || done.flags & IORING_CQE_F_MORE);
-	if (calls >= 2 && ring_wait(&plain).user_data != CANCEL)
-		note("the cancellation is not answered");
+		if (done.user_data == CANCEL || !(done.flags & IORING_CQE_F_MORE))
+			left--;
+		if (done.user_data == ANY)
+			result = done.res;
+	} while (left);
 	if (sum)
 		return sum;
-	errno = -done.res;
+	errno = -result;
 	return -1;
 }
 
