@@ -363,7 +363,7 @@ static __always_inline int account(u64 wanted, struct sock *sk, struct head *hea
 	struct conn *conn;
 	u32 epoch;
 
-	if (!proc)
+	if (!proc || !op->bytes)
 		return 0;
 	if (HEAD(head, skc_family) == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
 		return 0;

@@ -10,7 +10,7 @@ ENTRY(sock_write_iter)
 	WANTED;
 	struct kiocb *kiocb = (void *)ARG(0);
 
-	enter(FN_WRITE_ITER, file_sk(READ(kiocb->ki_filp)), 0, NULL, 0, 0);
+	enter(FN_WRITE_ITER, file_sk(READ(kiocb->ki_filp)), 0, NULL, 0, NO_LIMIT);
 	return 0;
 }
 RETURN(sock_write_iter, FN_WRITE_ITER, 2, long, NETIO_DIR_SEND)
@@ -18,7 +18,7 @@ RETURN(sock_write_iter, FN_WRITE_ITER, 2, long, NETIO_DIR_SEND)
 ENTRY(__sys_sendto)
 {
 	WANTED;
-	enter(FN_SENDTO, fd_sk(ARG(0)), 0, NULL, ARG(4), 0);
+	enter(FN_SENDTO, fd_sk(ARG(0)), 0, NULL, ARG(4), NO_LIMIT);
 	return 0;
 }
 RETURN(__sys_sendto, FN_SENDTO, 6, int, NETIO_DIR_SEND)
@@ -28,7 +28,7 @@ ENTRY(____sys_sendmsg)
 	WANTED;
 	struct socket *sock = (void *)ARG(0);
 
-	enter(FN_SENDMSG, READ(sock->sk), 0, (void *)ARG(1), 0, 0);
+	enter(FN_SENDMSG, READ(sock->sk), 0, (void *)ARG(1), 0, NO_LIMIT);
 	return 0;
 }
 RETURN(____sys_sendmsg, FN_SENDMSG, 5, int, NETIO_DIR_SEND)
@@ -36,7 +36,7 @@ RETURN(____sys_sendmsg, FN_SENDMSG, 5, int, NETIO_DIR_SEND)
 ENTRY(sock_sendpage)
 {
 	WANTED;
-	enter(FN_SENDPAGE, file_sk((void *)ARG(0)), 0, NULL, 0, 0);
+	enter(FN_SENDPAGE, file_sk((void *)ARG(0)), 0, NULL, 0, NO_LIMIT);
 	return 0;
 }
 RETURN(sock_sendpage, FN_SENDPAGE, 6, long, NETIO_DIR_SEND)
@@ -46,7 +46,7 @@ ENTRY(sock_sendmsg)
 	WANTED;
 	struct socket *sock = (void *)ARG(0);
 
-	enter(FN_SOCK_SENDMSG, READ(sock->sk), 0, (void *)ARG(1), 0, 0);
+	enter(FN_SOCK_SENDMSG, READ(sock->sk), 0, (void *)ARG(1), 0, NO_LIMIT);
 	return 0;
 }
 RETURN(sock_sendmsg, FN_SOCK_SENDMSG, 2, int, NETIO_DIR_SEND)
@@ -56,7 +56,7 @@ ENTRY(sock_read_iter)
 	WANTED;
 	struct kiocb *kiocb = (void *)ARG(0);
 
-	enter(FN_READ_ITER, file_sk(READ(kiocb->ki_filp)), 0, NULL, 0, 0);
+	enter(FN_READ_ITER, file_sk(READ(kiocb->ki_filp)), 0, NULL, 0, NO_LIMIT);
 	return 0;
 }
 RETURN(sock_read_iter, FN_READ_ITER, 2, long, NETIO_DIR_RECV)
@@ -74,7 +74,7 @@ ENTRY(____sys_recvmsg)
 	WANTED;
 	struct socket *sock = (void *)ARG(0);
 
-	enter(FN_RECVMSG, READ(sock->sk), ARG(4), (void *)ARG(1), 0, 0);
+	enter(FN_RECVMSG, READ(sock->sk), ARG(4), (void *)ARG(1), 0, NO_LIMIT);
 	return 0;
 }
 RETURN(____sys_recvmsg, FN_RECVMSG, 6, int, NETIO_DIR_RECV)
@@ -82,7 +82,7 @@ RETURN(____sys_recvmsg, FN_RECVMSG, 6, int, NETIO_DIR_RECV)
 ENTRY(sock_splice_read)
 {
 	WANTED;
-	enter(FN_SPLICE_READ, file_sk((void *)ARG(0)), 0, NULL, 0, 0);
+	enter(FN_SPLICE_READ, file_sk((void *)ARG(0)), 0, NULL, 0, NO_LIMIT);
 	return 0;
 }
 RETURN(sock_splice_read, FN_SPLICE_READ, 5, long, NETIO_DIR_RECV)
@@ -92,7 +92,7 @@ ENTRY(sock_recvmsg)
 	WANTED;
 	struct socket *sock = (void *)ARG(0);
 
-	enter(FN_SOCK_RECVMSG, READ(sock->sk), ARG(2), (void *)ARG(1), 0, 0);
+	enter(FN_SOCK_RECVMSG, READ(sock->sk), ARG(2), (void *)ARG(1), 0, NO_LIMIT);
 	receiving((void *)ARG(1));
 	return 0;
 }

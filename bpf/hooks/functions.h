@@ -27,7 +27,7 @@ enum {
 
 struct noted {
 	struct sock *sk;
-	u64 most;		/* bytes that can be delivered, whatever is returned (MSG_TRUNC) */
+	u64 room;		/* bytes that can be delivered, whatever is returned (MSG_TRUNC) */
 	u32 fn;
 	u32 nr;			/* system call under way */
 	u32 ignored;		/* MSG_PEEK, MSG_ERRQUEUE */
@@ -64,7 +64,7 @@ static __always_inline int nests(u32 outer, u32 fn)
 }
 
 static __always_inline void enter(u32 fn, struct sock *sk, u32 flags, struct msghdr *msg,
-				  u64 name, u64 most)
+				  u64 name, u64 room)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct noted *outer = noted.lookup(&id), fresh = {};
@@ -81,9 +81,9 @@ static __always_inline void enter(u32 fn, struct sock *sk, u32 flags, struct msg
 	fresh.fn = fn;
 	fresh.nr = nr;
 	fresh.ignored = flags & (MSG_PEEK | MSG_ERRQUEUE);
-	fresh.most = most;
+	fresh.room = room;
 	if (msg) {
-		fresh.most = READ(msg->msg_iter.count);
+		fresh.room = READ(msg->msg_iter.count);
 		peer_from_kernel(&fresh.peer, READ(msg->msg_name));
 	}
 	if (name)
@@ -131,7 +131,7 @@ static __always_inline int leave(u64 wanted, u32 fn, long ret, u32 dir)
 	if (ret <= 0 || in.ignored)
 		return 0;
 	read_head(&head, in.sk);
-	op.bytes = dir == NETIO_DIR_RECV && in.most && ret > in.most ? in.most : ret;
+	op.bytes = dir == NETIO_DIR_RECV ? delivered(ret, in.room) : ret;
 	op.ops = 1;
 	op.dir = dir;
 	op.call = call_of(in.nr);

@@ -35,18 +35,19 @@ static __always_inline void peer_from_msghdr(struct peer *peer, u64 msghdr)
 		peer_from_user(peer, name);
 }
 
+#define NO_LIMIT (~0ULL)
 #define MAX_IOV 64		/* buffers of one message that are looked at */
 
-/* Room in the buffers of a struct user_msghdr: msg_iov, msg_iovlen. */
-static __always_inline u64 room_of_msghdr(u64 msghdr)
+/* Room in the first `most` buffers of a struct user_msghdr: msg_iov, msg_iovlen. */
+static __always_inline u64 room_of_msghdr(u64 msghdr, u32 most)
 {
 	struct { u64 iov, count; } m = {};
 	struct { u64 base, len; } one;
 	u64 room = 0;
 
 	if (bpf_probe_read_user(&m, sizeof(m), (void *)(msghdr + 16)))
-		return 0;
-	for (u32 i = 0; i < MAX_IOV; i++) {
+		return NO_LIMIT;
+	for (u32 i = 0; i < most; i++) {
 		asm volatile("" : "+r"(i));
 		if (i >= m.count || bpf_probe_read_user(&one, sizeof(one), (void *)(m.iov + i * 16)))
 			break;
@@ -61,7 +62,7 @@ static __always_inline u64 room_of_msghdr(u64 msghdr)
  */
 static __always_inline u64 delivered(u64 ret, u64 room)
 {
-	return room && room < ret ? room : ret;
+	return room < ret ? room : ret;
 }
 
 /* The registers that the thread entered the kernel with. */

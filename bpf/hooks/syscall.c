@@ -10,15 +10,18 @@
 
 #define MMSG_SIZE 64		/* struct mmsghdr */
 #define MMSG_LEN 56		/* its msg_len */
+#define MMSG_TRUNC_MAX 64	/* messages, and buffers of each, that MSG_TRUNC is looked at for */
+#define MMSG_TRUNC_IOV 8
 #define MMSG_MAX 1024		/* UIO_MAXIOV, the kernel's own limit */
 
 struct inflight {
 	struct sock *sk;
 	u64 arg1;
 	u64 addr;
-	u64 room;		/* with MSG_TRUNC, bytes that can be delivered; else 0 */
+	u64 room;		/* bytes that can be delivered, with MSG_TRUNC */
 	u32 call;
-	u32 dir;
+	u16 dir;
+	u16 truncates;		/* MSG_TRUNC was given */
 };
 
 BPF_HASH(inflight, u64, struct inflight, 65536);
@@ -69,10 +72,12 @@ RAW_TRACEPOINT_PROBE(sys_enter)
 	}
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
-	if (flags & MSG_TRUNC && in.call == NETIO_CALL_RECVFROM)
+	in.room = NO_LIMIT;
+	in.truncates = !!(flags & MSG_TRUNC);
+	if (in.truncates && in.call == NETIO_CALL_RECVFROM)
 		in.room = READ(regs->NETIO_ARG2);
-	else if (flags & MSG_TRUNC && in.call == NETIO_CALL_RECVMSG)
-		in.room = room_of_msghdr(in.arg1);
+	else if (in.truncates && in.call == NETIO_CALL_RECVMSG)
+		in.room = room_of_msghdr(in.arg1, MAX_IOV);
 	in.sk = fd_sk(READ(regs->NETIO_ARG0));
 	if (in.call == NETIO_CALL_SPLICE) {
 		if (in.sk)
@@ -85,6 +90,24 @@ RAW_TRACEPOINT_PROBE(sys_enter)
 	else
 		inflight.delete(&id);	/* what a call left that was not seen to end */
 	return 0;
+}
+
+/* What recvmmsg(2) delivered with MSG_TRUNC: of each message, what it had room for. */
+static __always_inline u64 mmsg_delivered(u64 array, u32 n)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < MMSG_TRUNC_MAX; i++) {
+		u64 message = array + i * MMSG_SIZE;
+		u32 len = 0;
+
+		asm volatile("" : "+r"(i));
+		if (i >= n)
+			break;
+		bpf_probe_read_user(&len, sizeof(len), (void *)(message + MMSG_LEN));
+		sum += delivered(len, room_of_msghdr(message, MMSG_TRUNC_IOV));
+	}
+	return sum;
 }
 
 /* Bytes of the first `n` messages of a struct mmsghdr array in user memory. */
@@ -133,7 +156,8 @@ RAW_TRACEPOINT_PROBE(sys_exit)
 	op.call = in.call;
 	if (in.call == NETIO_CALL_SENDMMSG || in.call == NETIO_CALL_RECVMMSG) {
 		op.ops = ret;
-		op.bytes = mmsg_bytes(in.arg1, ret);
+		op.bytes = in.truncates && ret <= MMSG_TRUNC_MAX ? mmsg_delivered(in.arg1, ret)
+								 : mmsg_bytes(in.arg1, ret);
 	} else if (is_unconnected(&head)) {
 		if (in.call == NETIO_CALL_SENDTO || in.call == NETIO_CALL_RECVFROM)
 			peer_from_user(&peer, in.addr);

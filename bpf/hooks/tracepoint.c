@@ -56,7 +56,7 @@ RAW_TRACEPOINT_PROBE(sock_recv_length)
 		if (op.call == NETIO_CALL_RECVFROM)
 			op.bytes = delivered(ret, READ(regs->NETIO_ARG2));
 		else if (op.call == NETIO_CALL_RECVMSG || op.call == NETIO_CALL_RECVMMSG)
-			op.bytes = delivered(ret, room_of_msghdr(READ(regs->NETIO_ARG1)));
+			op.bytes = delivered(ret, room_of_msghdr(READ(regs->NETIO_ARG1), MAX_IOV));
 	}
 	return account(wanted, sk, &head, NULL, &op);
 }
