@@ -93,6 +93,7 @@ BACKENDS = (
             "splice(2) from a socket into a pipe",
             _ZEROCOPY,
             "peers of datagrams received on unconnected sockets",
+            "what MSG_TRUNC cut off of datagrams received by io_uring (counted as received)",
         ),
     ),
     Backend(

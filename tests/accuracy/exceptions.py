@@ -26,11 +26,17 @@ _SPLICE = (
     "it does"
 )
 
+_URING_ROOM = (
+    "with MSG_TRUNC the tracepoint tells a datagram's whole length; how much room there was stands "
+    "in io_uring's own memory, not in the registers of the call"
+)
+
 KNOWN = (
     Known("*", "tcp*", "zerocopy-receive-*", _ZEROCOPY),
     Known("tracepoint", "tcp*", "*splice-from-socket*", _SPLICE),
     Known("tracepoint", "ktls*", "*splice-from-socket*", _SPLICE),
     Known("tracepoint", "unix-stream", "*splice-from-socket*", _SPLICE),
+    Known("tracepoint", "*", "uring-*-trunc", _URING_ROOM),
     Known("syscall", "*", "uring-*", _SYSCALL),
     Known("syscall", "*", "aio-*", _SYSCALL),
 )

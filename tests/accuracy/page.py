@@ -102,20 +102,19 @@ def _names(operations: Iterable[Operation]) -> str:
 
 
 def _off(runs: Sequence[Run]) -> list[str]:
-    rows = [
-        (run.kernel, run.backend, each.family, each.name, *_pair(each), each.note)
-        for run in runs
-        for each in run.operations
-        if each.status in (Status.OFF, Status.LOSS_TOLD)
-    ]
-    if not rows:
+    """One line for all families that came out alike."""
+    families: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for run in runs:
+        for each in run.operations:
+            if each.status in (Status.OFF, Status.LOSS_TOLD):
+                numbers = ("/".join(map(str, pair)) for pair in (each.expected, each.seen))
+                row = (run.kernel, run.backend, each.name, *numbers, each.status.value, each.note)
+                families[row].append(each.family)
+    if not families:
         return []
-    head = "Kernel", "Back-end", "Family", "Operation", "Returned", "Counted", "Note"
-    return ["## Off, and losses that were told\n", _table(head, rows)]
-
-
-def _pair(each: Operation) -> tuple[str, str]:
-    return "/".join(map(str, each.expected)), "/".join(map(str, each.seen))
+    head = "Kernel", "Back-end", "Operation", "Returned", "Counted", "", "Note", "Families"
+    rows = [(*row, ", ".join(found)) for row, found in families.items()]
+    return ["## Off, and losses that were told\n\nBytes sent/received.\n", _table(head, rows)]
 
 
 def _exceptions(runs: Sequence[Run]) -> str:
@@ -170,7 +169,7 @@ def _covered(runs: Sequence[Run]) -> str:
         families[each.family].append(each.name)
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for family, names in families.items():
-        groups[tuple(names)].append(family)
+        groups[tuple(sorted(names))].append(family)
     rows = [(", ".join(found), len(names), " ".join(names)) for names, found in groups.items()]
     title = f"## What is run: {best.backend} on {best.kernel}\n\n"
     return title + _table(("Families", "Number", "Operations"), rows)

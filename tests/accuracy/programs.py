@@ -174,7 +174,8 @@ class Daemon:
 
     def _why(self) -> str:
         lines = self._log.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-8:]) or f"netiod ended with {self._process.returncode}"
+        told = [line for line in lines if " starts on " not in line]
+        return "\n".join(told[-8:]) or f"netiod ended with {self._process.returncode}"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -124,26 +124,34 @@ def version(kernel: str) -> tuple[int, ...]:
     return tuple(int(each) for each in numbers if each.isdigit())
 
 
+#: Of these only the names are kept: sizes matter where they differ without being expected to.
+_BY_NAME = (Status.EXACT, Status.KNOWN, Status.SPARED)
+
+
 def _to_json(run: Run) -> dict[str, Any]:
-    """Of what is exact only the names are kept: sizes matter where they differ."""
     data: dict[str, Any] = run._asdict()
-    exact: dict[str, list[str]] = defaultdict(list)
+    names: dict[str, dict[str, list[str]]] = {}
     for each in run.operations:
-        if each.status is Status.EXACT:
-            exact[each.family].append(f"{each.name}:{each.direction}")
-    data["exact"] = {family: " ".join(names) for family, names in exact.items()}
+        if each.status in _BY_NAME:
+            families = names.setdefault(each.status.value, {})
+            families.setdefault(each.family, []).append(f"{each.name}:{each.direction}")
+    data["names"] = {
+        status: {family: " ".join(found) for family, found in families.items()}
+        for status, families in names.items()
+    }
     data["operations"] = [
         dict(each._asdict(), status=each.status.value)
         for each in run.operations
-        if each.status is not Status.EXACT
+        if each.status not in _BY_NAME
     ]
     return data
 
 
 def _from_json(data: Mapping[str, Any]) -> Run:
     operations = [
-        Operation(family, *name.split(":"), Status.EXACT)
-        for family, names in data["exact"].items()
+        Operation(family, *name.split(":"), Status(status))
+        for status, families in data["names"].items()
+        for family, names in families.items()
         for name in names.split()
     ]
     for each in data["operations"]:

@@ -44,6 +44,7 @@ struct ends {
 enum wants {
 	BYTES,			/* a number above 0 */
 	NOTHING,		/* 0: it succeeds, and moves no byte */
+	FAILURE,		/* any error: it moves no byte */
 	WHATEVER,		/* counts as it comes, an error too */
 	ERROR = 1000,		/* ERROR + errno: it must fail so, and moves no byte */
 };
@@ -110,10 +111,9 @@ struct msghdr *message(struct ends *ends, void *at, size_t n);
 int memory_file(void);
 
 extern const struct op send_ops[], recv_ops[], end_ops[], aio_ops[], uring_ops[], tcp_ops[],
-	udp_ops[],
-	fastopen_ops[], netlink_ops[], attribution_ops[], load_ops[];
+	udp_ops[], fastopen_ops[], netlink_ops[], attribution_ops[], process_ops[], load_ops[];
 
-/* attribution.c: what the generator does when a process of its own executes it anew */
+/* processes.c: what the generator does when a process of its own executes it anew */
 int after_exec(int fd, long n);
 
 #endif

@@ -88,7 +88,7 @@ static void run(const struct op *op, struct ends *ends, size_t n)
 	if (got > 0)
 		moved(getpid(), op->dir, got, calls);
 	if (op->wants == WHATEVER || (op->wants == BYTES && got > 0) ||
-	    (op->wants == NOTHING && got == 0) ||
+	    (op->wants == NOTHING && got == 0) || (op->wants == FAILURE && got < 0) ||
 	    (op->wants > ERROR && got < 0 && number == op->wants - ERROR))
 		printf("done\n");
 	else if (got < 0 && op->wants <= ERROR)

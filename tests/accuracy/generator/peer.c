@@ -14,6 +14,7 @@
 #define QUIET 3
 #define MOST_WAITS 300
 #define LATER_US 30000
+#define DELAYED_ACK_US 50000	/* so long TCP may take to say that it has got data */
 #define STREAM_FILL 3000
 
 struct order {
@@ -57,6 +58,20 @@ static void sink(int fd, long n)
 	}
 }
 
+/* Fills whatever there is; more room comes as the other end's kernel takes data over. */
+static void stuff(int fd)
+{
+	int sent;
+
+	do {
+		sent = 0;
+		for (size_t n = sizeof(scrap) / 16; n; n /= 16)
+			while (send(fd, scrap, n, MSG_DONTWAIT) > 0)
+				sent = 1;
+		usleep(DELAYED_ACK_US);
+	} while (sent);
+}
+
 /* Takes a connection from the listening `b` and reads it until its other end closes it. */
 static void take(int listener)
 {
@@ -82,11 +97,7 @@ static void obey(const struct order *order, const struct ends *ends, int from)
 		send(from, out, 1, MSG_OOB);
 		break;
 	case STUFF:
-		while (send(ends->a, scrap, sizeof(scrap) / 16, MSG_DONTWAIT) > 0)
-			;
-		/* What is left is too little for that, but not for less. */
-		while (send(ends->a, scrap, 1, MSG_DONTWAIT) > 0)
-			;
+		stuff(ends->a);
 		break;
 	case DRAIN:
 		drain(ends->b);
@@ -163,7 +174,9 @@ void peer(enum request request, long n)
 
 void wait_readable(int fd)
 {
-	readable(fd, 500);
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLPRI};
+
+	poll(&poll_fd, 1, 500);
 }
 
 int is_stream(const struct ends *ends)

@@ -150,6 +150,20 @@ static long do_recvmmsg_trunc(struct ends *ends, size_t n)
 	return calls < 0 ? -1 : sum;
 }
 
+/* A message is thrown away: its length is returned, and none of it was delivered. */
+static long do_recv_discard(struct ends *ends, size_t n)
+{
+	fill(ends, n);
+	return recv(ends->a, NULL, 0, MSG_TRUNC) < 0 ? -1 : 0;
+}
+
+/* Does nothing but take bytes out of a stream, and they count. */
+static long do_recv_discard_stream(struct ends *ends, size_t n)
+{
+	fill(ends, n);
+	return recv(ends->a, NULL, n, MSG_TRUNC);
+}
+
 static long do_recv_waitall(struct ends *ends, size_t n)
 {
 	if (!is_stream(ends)) {
@@ -264,11 +278,13 @@ const struct op recv_ops[] = {
 	{"recv-trunc", "recv", 0, BYTES, do_recv_trunc},
 	{"recvmsg-trunc", "recv", 0, BYTES, do_recvmsg_trunc},
 	{"recvmmsg-trunc", "recv", 0, BYTES, do_recvmmsg_trunc},
+	{"recv-discard", "recv", MESSAGES, NOTHING, do_recv_discard},
+	{"recv-discard", "recv", TCP, BYTES, do_recv_discard_stream},
 	{"recv-waitall", "recv", 0, BYTES, do_recv_waitall},
 	{"recv-wait", "recv", 0, BYTES, do_recv_wait},
 	{"recv-eagain", "recv", 0, ERROR + EAGAIN, do_recv_eagain},
 	{"recv-empty", "recv", EMPTY, NOTHING, do_recv_empty},
-	{"recv-efault", "recv", 0, ERROR + EFAULT, do_recv_efault},
+	{"recv-efault", "recv", 0, FAILURE, do_recv_efault},
 	{"recv-half-efault", "recv", 0, WHATEVER, do_recv_half_efault},
 	{"splice-from-socket", "recv", 0, BYTES, do_splice},
 	{"splice-from-socket-wait", "recv", 0, BYTES, do_splice_wait},

@@ -276,7 +276,7 @@ const struct op send_ops[] = {
 	{"send-timeout", "send", CONNECTED | FILLS, BYTES, do_send_timeout},
 	{"send-eagain", "send", CONNECTED | FILLS, ERROR + EAGAIN, do_send_eagain},
 	{"send-empty", "send", CONNECTED | EMPTY, NOTHING, do_send_empty},
-	{"send-efault", "send", CONNECTED, ERROR + EFAULT, do_send_efault},
+	{"send-efault", "send", CONNECTED, FAILURE, do_send_efault},
 	{"send-half-efault", "send", CONNECTED, WHATEVER, do_send_half_efault},
 	{"send-oob", "send", URGENT, BYTES, do_send_urgent},
 	{"send-zerocopy", "send", CONNECTED | ZEROCOPY, BYTES, do_send_zerocopy},
