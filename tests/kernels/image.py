@@ -85,8 +85,8 @@ def _load_order(top: Path) -> dict[str, bytes]:
             for other in value.decode().split(","):
                 add(other)
         for value in re.findall(rb"\0softdep=pre: ([^\0]*)", b"\0" + data):
-            for other in value.decode().split():
-                other = other.replace("-", "_")
+            for word in value.decode().split():
+                other = word.replace("-", "_")
                 # crypto modules name an algorithm where they mean whatever implements it.
                 add(other if other in found else f"{other}_generic")
         loaded[name] = data
