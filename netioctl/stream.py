@@ -211,7 +211,7 @@ class Reader:
                 del self._entries[oldest], self._connections[oldest]
             self._entries[entry.id] = entry
             self._connections[entry.id] = describe(
-                entry.ident, entry.peer_pid, entry.local, entry.remote
+                entry.ident, entry.peer_pid, entry.local, entry.remote, entry.comm
             )
 
     def _split(

@@ -44,8 +44,14 @@ class Connection(NamedTuple):
 UNKNOWN = Connection(0, None, None, None, None)
 
 
-def describe(ident: bytes, peer_pid: int, local: bytes, remote: bytes) -> Connection:
-    """The words for struct ident's 64 bytes, with a unix socket's raw names (sun_path)."""
+def describe(
+    ident: bytes, peer_pid: int, local: bytes, remote: bytes, comm: bytes = b""
+) -> Connection:
+    """The words for struct ident's 64 bytes, with a unix socket's raw names (sun_path).
+
+    `peer_pid` and `comm` are the PID and name (task_struct.comm) of the process at a unix
+    socket's other end; they stand where that end has no path. 0 and empty: unknown.
+    """
     fields = _IDENT.unpack(ident)
     _, tgid, family, kind, proto, lport, rport, _, laddr, raddr, _ = fields
     family_name = _FAMILIES.get(family, f"family{family}")
@@ -59,7 +65,7 @@ def describe(ident: bytes, peer_pid: int, local: bytes, remote: bytes) -> Connec
         )
     proto_name = _TYPES.get(kind, f"type{kind}")
     if family == _UNIX:
-        far = unix(remote) or (f"pid {peer_pid}" if peer_pid else None)
+        far = unix(remote) or _process(peer_pid, comm)
         return Connection(tgid, family_name, proto_name, unix(local), far)
     return Connection(tgid, family_name, proto_name, None, None)
 
@@ -76,8 +82,20 @@ def unix(name: bytes) -> str | None:
     if not name:
         return None
     prefix, raw = ("@", name[1:]) if name[:1] == b"\0" else ("", name.split(b"\0", 1)[0])
+    return prefix + _printable(raw)
+
+
+def _process(pid: int, comm: bytes) -> str | None:
+    """`pid 1234 (postgres)`, or what is known of it."""
+    name = _printable(comm.split(b"\0", 1)[0])
+    if not pid:
+        return None
+    return f"pid {pid} ({name})" if name else f"pid {pid}"
+
+
+def _printable(raw: bytes) -> str:
     text = raw.decode("utf-8", "backslashreplace")
-    return prefix + "".join(c if c.isprintable() else _escape(c) for c in text)
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def _escape(char: str) -> str:

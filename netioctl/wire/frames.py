@@ -14,6 +14,8 @@ MAX_FRAME = 65536
 
 _HEADER = struct.Struct("<HHIQQIIQIIQq16s")
 _ENTRY = struct.Struct("<IIIHH")
+#: Bytes of a process's name in the kernel (task_struct.comm).
+MAX_COMM = 16
 #: Bytes of the fixed part of a connection entry: its own header and struct ident.
 ENTRY_FIXED = _ENTRY.size + 64
 
@@ -41,13 +43,17 @@ class Header(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A connection entry: `ident` is struct ident's 64 bytes, names are raw sun_path bytes."""
+    """A connection entry: `ident` is struct ident's 64 bytes, names are raw sun_path bytes.
+
+    `comm` is the name of process `peer_pid`, up to its NUL; empty: unknown.
+    """
 
     id: int
     peer_pid: int
     ident: bytes
     local: bytes
     remote: bytes
+    comm: bytes = b""
 
 
 HEADER_SIZE = _HEADER.size
@@ -60,10 +66,15 @@ def topic(pid: int) -> bytes:
 
 def pack_entry(entry: Entry) -> bytes:
     """The bytes of a connection entry, padded to a multiple of 8."""
-    used = ENTRY_FIXED + len(entry.local) + len(entry.remote)
-    size = -(-used // 8) * 8
+    tail = entry.local + entry.remote + _comm(entry.comm)
+    size = -(-(ENTRY_FIXED + len(tail)) // 8) * 8
     head = _ENTRY.pack(size, entry.id, entry.peer_pid, len(entry.local), len(entry.remote))
-    return (head + entry.ident + entry.local + entry.remote).ljust(size, b"\0")
+    return (head + entry.ident + tail).ljust(size, b"\0")
+
+
+def _comm(raw: bytes) -> bytes:
+    """What counts of a task_struct.comm, or of the room that it may have."""
+    return raw[:MAX_COMM].split(b"\0", 1)[0]
 
 
 def unpack(frame: bytes, event_size: int) -> tuple[Header, memoryview, memoryview]:
@@ -103,13 +114,15 @@ def entries(data: memoryview) -> Iterator[Entry]:
             raise ProtocolError("a connection entry is cut off")
         size, ident, peer_pid, local_len, remote_len = _ENTRY.unpack_from(data, at)
         names = at + ENTRY_FIXED
-        if size < ENTRY_FIXED + local_len + remote_len or at + size > len(data):
+        middle, end = names + local_len, names + local_len + remote_len
+        if at + size < end or at + size > len(data):
             raise ProtocolError("a connection entry is larger than its frame")
         yield Entry(
             ident,
             peer_pid,
             bytes(data[at + _ENTRY.size : names]),
-            bytes(data[names : names + local_len]),
-            bytes(data[names + local_len : names + local_len + remote_len]),
+            bytes(data[names:middle]),
+            bytes(data[middle:end]),
+            _comm(bytes(data[end : min(end + MAX_COMM, at + size)])),
         )
         at += size

@@ -73,6 +73,26 @@ def test_unix(local: bytes, remote: bytes, peer: int, words: tuple[str, str]) ->
     assert known[3:] == words
 
 
+@pytest.mark.parametrize(
+    ("remote", "peer", "comm", "far"),
+    [
+        (b"", 4711, b"postgres", "pid 4711 (postgres)"),
+        (b"", 4711, b"tmux: server", "pid 4711 (tmux: server)"),
+        (b"", 4711, b"a\x1b[31m\n", "pid 4711 (a\\x1b[31m\\x0a)"),
+        (b"", 4711, b"\xff\xe2\x80\xae", "pid 4711 (\\xff\\xe2\\x80\\xae)"),
+        (b"", 4711, b"curl\0\0junk", "pid 4711 (curl)"),
+        (b"", 4711, b"\0junk", "pid 4711"),
+        (b"/run/a.sock", 4711, b"postgres", "/run/a.sock"),
+        (b"", 0, b"postgres", None),
+    ],
+)
+def test_the_name_of_the_peer(remote: bytes, peer: int, comm: bytes, far: str | None) -> None:
+    ident = _ident(socket.AF_UNIX, socket.SOCK_STREAM, 0)
+    words = describe(ident, peer, b"", remote, comm)
+    assert words.remote == far
+    assert far is None or far.isprintable()
+
+
 def test_numbers_without_a_name_stay_numbers() -> None:
     assert describe(_ident(99, 77, 0), 0, b"", b"")[1:3] == ("family99", "type77")
     assert describe(_ident(socket.AF_INET, 1, 250), 0, b"", b"").proto == "proto250"

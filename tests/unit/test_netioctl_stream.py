@@ -175,6 +175,17 @@ def test_connections_are_remembered_and_replaced(reader: Reader) -> None:
     assert reader.connection(4) == UNKNOWN
 
 
+def test_a_peer_without_a_path_is_named(reader: Reader) -> None:
+    ident = layout.load().structs["ident"].pack(family=1, type=1, tgid=PID)
+    entry = frames.Entry(3, 4711, ident, b"", b"", b"postgres")
+    reader.read(_frame(0, [0], entries=[entry]))
+    assert reader.connection(3).remote == "pid 4711 (postgres)"
+    generation = reader.generation
+    reader.read(_frame(1, [0], entries=[entry._replace(comm=b"other")]))
+    assert reader.connection(3).remote == "pid 4711 (other)"
+    assert reader.generation > generation
+
+
 def test_memory_for_connections_is_bounded(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MAX_CONNECTIONS", 4)
     for ident in range(1, 10):
