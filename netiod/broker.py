@@ -67,6 +67,7 @@ class Broker:
         )
         # Another epoch than the last broker's: the kernel announces every connection anew.
         self.kernel.configure("EPOCH", epoch // 1_000_000 & 0xFFFFFFFF or 1)
+        self.kernel.configure("NETLINK", int(settings.netlink))
         self.holdings.recover()
         self._calm = stack.enter_context(selectors.DefaultSelector())
         self._stack = stack

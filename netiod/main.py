@@ -160,6 +160,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"processes that can be watched at a time (default {default.max_pids})",
     )
     add(
+        "--netlink",
+        action="store_true",
+        default=None,
+        help="count netlink sockets too, which talk to the kernel and not to a network",
+    )
+    add(
         "--config",
         metavar="FILE",
         help=f"read this file (default {settings.DEFAULT_CONFIG}, if it exists)",

@@ -45,6 +45,8 @@ class Settings:
     max_connections: int = 65536
     #: Processes that can be held at the same time.
     max_pids: int = 16384
+    #: Count netlink sockets too.
+    netlink: bool = False
     #: Log each hook, and tracebacks.
     verbose: bool = False
 
@@ -166,6 +168,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "ring_size": _ring_size,
     "max_connections": _count(1 << 24),
     "max_pids": _count(1 << 22),
+    "netlink": _flag,
     "verbose": _flag,
 }
 #: Every key that a file may have; a test holds it equal to the fields of Settings.

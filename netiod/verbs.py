@@ -161,6 +161,7 @@ def status(broker: Broker, connection: Connection, _ident: Any, _params: Object)
         "backend": broker.info["backend"],
         "privileges": broker.privileges(),
         "operator": connection.caller.operator,
+        "netlink": broker.settings.netlink,
         "held": len(visible),
         "viewers": sum(len(h.leases) for h in visible),
     }

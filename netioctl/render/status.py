@@ -79,6 +79,8 @@ def _backend(page: _Page, backend: dict[str, Any]) -> None:
 def _traffic(page: _Page, value: dict[str, Any]) -> None:
     page.entry("Processes", f"{_count(value.get('held'))} held{_most(value.get('max_pids'))}")
     page.entry("Viewers", _count(value.get("viewers")))
+    if value.get("netlink") is True:
+        page.entry("Netlink", "counted (netiod --netlink)")
     if "connections" in value:
         most = _most(value.get("max_connections"))
         page.entry("Connections", f"{_count(value.get('connections'))}{most}")

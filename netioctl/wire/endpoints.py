@@ -26,12 +26,30 @@ _PROTOS = {
     255: "raw",
     262: "mptcp",
 }
+_NETLINK = {
+    0: "route",
+    2: "usersock",
+    4: "sock_diag",
+    5: "nflog",
+    6: "xfrm",
+    7: "selinux",
+    9: "audit",
+    11: "connector",
+    12: "netfilter",
+    15: "uevent",
+    16: "generic",
+    20: "rdma",
+    21: "crypto",
+}
 _TYPES = {1: "stream", 2: "dgram", 3: "raw", 5: "seqpacket"}
-_INET, _INET6, _UNIX = 2, 10, 1
+_INET, _INET6, _UNIX, _NL = 2, 10, 1, 16
 
 
 class Connection(NamedTuple):
-    """A connection in words; None: unknown. `local` is the watched process's side."""
+    """A connection in words; None: unknown. `local` is the watched process's side.
+
+    `proto` is the IP protocol, netlink's own, or else the socket's type: stream, dgram ...
+    """
 
     pid: int
     family: str | None
@@ -63,6 +81,8 @@ def describe(
             inet(family, laddr, lport),
             inet(family, raddr, rport) if rport or any(raddr) else None,
         )
+    if family == _NL:
+        return Connection(tgid, family_name, _NETLINK.get(proto, f"netlink{proto}"), None, None)
     proto_name = _TYPES.get(kind, f"type{kind}")
     if family == _UNIX:
         far = unix(remote) or _process(peer_pid, comm)

@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 from typing import Any
@@ -73,6 +74,24 @@ def unix_path(path: str) -> dict[str, Any]:
     server, _ = listener.accept()
     sent = client.send(b"x" * 11) + server.send(b"y" * 22)
     return {"sent": sent, "recv": len(server.recv(100)) + len(client.recv(100))}
+
+
+def netlink() -> dict[str, Any]:
+    """Ask the kernel for its links over netlink; and a byte through a socketpair."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        # struct nlmsghdr (RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP) and struct rtgenmsg
+        sent, recv = sock.send(struct.pack("=IHHIIB3x", 20, 18, 0x301, 1, 0, 0)), 0
+        kind = 0
+        while kind not in (2, 3):  # NLMSG_ERROR, NLMSG_DONE
+            data = sock.recv(65536)
+            recv += len(data)
+            while data:
+                size, kind = struct.unpack_from("=IH", data)
+                data = data[-(-size // 4) * 4 :]
+    a, b = socket.socketpair()
+    a.send(b"x")
+    b.recv(1)
+    return {"sent": sent, "recv": recv}
 
 
 def short_connections(count: str) -> dict[str, Any]:
@@ -143,7 +162,17 @@ def rename(name: str) -> dict[str, Any]:
 
 KINDS = {
     f.__name__: f
-    for f in (udp_echo, tcp, unix_pair, unix_path, short_connections, stream, http_pair, rename)
+    for f in (
+        udp_echo,
+        tcp,
+        unix_pair,
+        unix_path,
+        netlink,
+        short_connections,
+        stream,
+        http_pair,
+        rename,
+    )
 }
 
 

@@ -93,6 +93,14 @@ def test_the_name_of_the_peer(remote: bytes, peer: int, comm: bytes, far: str | 
     assert far is None or far.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("number", "name"), [(0, "route"), (4, "sock_diag"), (16, "generic"), (77, "netlink77")]
+)
+def test_netlink_is_named_by_whom_it_speaks_to(number: int, name: str) -> None:
+    ident = _ident(socket.AF_NETLINK, socket.SOCK_RAW, number)
+    assert describe(ident, 0, b"", b"") == (1234, "netlink", name, None, None)
+
+
 def test_numbers_without_a_name_stay_numbers() -> None:
     assert describe(_ident(99, 77, 0), 0, b"", b"")[1:3] == ("family99", "type77")
     assert describe(_ident(socket.AF_INET, 1, 250), 0, b"", b"").proto == "proto250"

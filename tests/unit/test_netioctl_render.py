@@ -352,5 +352,11 @@ def test_a_status_with_nothing_in_it_or_wrong_types() -> None:
     assert "bpf_stats_enabled" in status.status(uncounted, None)
 
 
+def test_the_status_says_that_netlink_is_counted() -> None:
+    assert "Netlink      counted" in status.status({**STATUS, "netlink": True}, None)
+    assert "Netlink" not in status.status({**STATUS, "netlink": False}, None)
+    assert "Netlink" not in status.status(STATUS, None)
+
+
 def test_the_status_of_someone_who_is_no_operator_says_what_is_missing() -> None:
     assert "shown to root" in status.status({**STATUS, "operator": False}, None)

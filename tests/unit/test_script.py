@@ -319,13 +319,13 @@ def test_changed_configuration_stays(checkout: Path, tmp_path: Path) -> None:
 def test_run_passes_options_on(checkout: Path) -> None:
     done = netio(
         *("run", "--json", "-v", "11", "--backend", "syscall", "--ring-size=4096", "12"),
-        *("--duration", "0"),
+        *("--netlink", "--duration", "0"),
         script=checkout / "netio",
         env=environment(checkout),
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "watch --json 11 12 --duration=0\nsummary\n"
-    options = f"--run-dir {checkout}/run -v --backend=syscall --ring-size=4096"
+    options = f"--run-dir {checkout}/run -v --backend=syscall --ring-size=4096 --netlink"
     assert done.stderr == f"netiod {options}\nnetiod ends on SIGTERM\n"
     assert_nothing_left(checkout)
 

@@ -36,6 +36,13 @@ def test_option_wins_over_environment_over_file(tmp_path: Path) -> None:
     assert (found.max_pids, found.ring_size, found.verbose) == (8, 4096, True)
 
 
+def test_netlink_is_off_unless_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, "netlink = true\n")
+    assert not settings.load({}, {}, "/dev/null").netlink
+    assert settings.load({"netlink": None}, {}, path).netlink
+    assert settings.load({"netlink": True}, {}, "/dev/null").netlink
+
+
 def test_every_key_can_stand_in_a_file() -> None:
     assert set(settings.KEYS) == set(settings._PARSERS)
 
@@ -59,6 +66,7 @@ def test_backends_are_those_that_there_are() -> None:
         ('max_pids = "7"', "max_pids: '7' is not an integer"),
         ("max_pids = 0", "max_pids: 0 is not an integer from 1 to"),
         ("verbose = 1", "verbose: 1 is neither true nor false"),
+        ('netlink = "yes"', "netlink: 'yes' is neither true nor false"),
         ("run_dir = 5", "run_dir: 5 is not a name"),
         ('group = ""', "group: '' is not a name"),
         ('backend = "magic"', "backend: 'magic' is not a back-end; there are auto, tracepoint"),
