@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, Union
 
 from netioctl.wire.control import Object
 from netioctl.wire.errors import ProtocolError
@@ -61,11 +61,12 @@ class Changes(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """The answer to watch; `endpoint` is empty where no PID went well."""
+    """The answer to watch; `endpoint` is empty where no PID went well, `missed` as in Summary."""
 
     endpoint: str
     processes: tuple[Process, ...]
     errors: tuple[Failure, ...]
+    missed: int = 0
 
 
 class Held(NamedTuple):
@@ -90,7 +91,11 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Totals and connections; rows add up to `total`. `since` and `until` in epoch seconds."""
+    """Totals and connections; rows add up to `total`. `since` and `until` in epoch seconds.
+
+    `missed`: operations that escaped the hooks, of all processes together, since netiod started
+    or during a watch. Where `complete` is false and it is 0, nobody knows how many.
+    """
 
     total: Totals
     rows: tuple[Row, ...]
@@ -99,6 +104,7 @@ class Summary(NamedTuple):
     complete: bool
     since: float
     until: float
+    missed: int = 0
 
 
 class Exited(NamedTuple):
@@ -116,6 +122,15 @@ class Revoked(NamedTuple):
     pid: int
     start: int
     reason: str
+
+
+class Missed(NamedTuple):
+    """Notification: so many operations, of all processes, escaped the hooks so far."""
+
+    operations: int
+
+
+Notification = Union[Exited, Revoked, Missed]
 
 
 def hello(answer: Object) -> Hello:
@@ -141,7 +156,7 @@ def watched(answer: Object) -> Watched:
     # There is none where no stream was asked for.
     if endpoint is not None and not (isinstance(endpoint, str) and endpoint.startswith("ipc://")):
         raise ProtocolError("netiod named no stream that can be read")
-    return Watched(endpoint or "", processes, _list(answer, "errors", failure))
+    return Watched(endpoint or "", processes, _list(answer, "errors", failure), _missed(answer))
 
 
 def published(answer: Object) -> dict[int, int]:
@@ -215,10 +230,11 @@ def summary(answer: Object, rows: Sequence[Any]) -> Summary:
         _bool(answer, "complete"),
         until if since is None else since,
         until,
+        _missed(answer),
     )
 
 
-def notification(message: Object) -> Exited | Revoked | None:
+def notification(message: Object) -> Notification | None:
     """What the daemon tells unasked; None for what this client does not know."""
     method, params = message.get("method"), message.get("params")
     if method == "exited":
@@ -232,7 +248,13 @@ def notification(message: Object) -> Exited | Revoked | None:
     if method == "revoked":
         item = _object(params)
         return Revoked(_int(item, "pid"), _int(item, "start"), _text(item, "reason"))
+    if method == "missed":
+        return Missed(_int(_object(params), "operations"))
     return None
+
+
+def _missed(answer: Object) -> int:
+    return _optional(answer, "missed", _int) or 0
 
 
 def _object(value: Any) -> Object:

@@ -58,7 +58,7 @@ class Client:
         self.timeout = timeout
         self._ident = 0
         self._data = bytearray()
-        self._told: deque[answers.Exited | answers.Revoked] = deque()
+        self._told: deque[answers.Notification] = deque()
         self._socket = connect(self.path, timeout)
         try:
             #: Who answered.
@@ -106,6 +106,7 @@ class Client:
             next((part.endpoint for part in parts if part.endpoint), ""),
             tuple(process for part in parts for process in part.processes),
             tuple(failure for part in parts for failure in part.errors),
+            min(part.missed for part in parts),
         )
 
     def sync(self, pids: Sequence[int]) -> dict[int, int]:
@@ -141,7 +142,7 @@ class Client:
         """How the daemon does, as PROTOCOL.md lists it."""
         return self._ask("status", {})
 
-    def notifications(self) -> tuple[answers.Exited | answers.Revoked, ...]:
+    def notifications(self) -> tuple[answers.Notification, ...]:
         """What the daemon has told unasked since the last call; does not wait.
 
         Raises:

@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Union
 
-from netioctl import stats
-from netioctl.answers import Exited, Failure, Process, Revoked, Summary
+from netioctl.answers import Failure, Missed, Notification, Process, Revoked, Summary
 from netioctl.client import Client
+from netioctl.tally import Tally
 from netioctl.wire.endpoints import UNKNOWN, Connection
 from netioctl.wire.errors import DaemonUnreachable, NotHeld, ProtocolError
 
@@ -49,7 +49,13 @@ class Resumed(NamedTuple):
     """Another run of the broker has begun; events in between may be missing."""
 
 
-Item = Union["Events", "Lost", Gone, Resumed]
+class Escaped(NamedTuple):
+    """So many more `operations` escaped the kernel's hooks, of all processes together."""
+
+    operations: int
+
+
+Item = Union["Events", "Lost", Gone, Resumed, Escaped]
 
 
 class _Leaving:
@@ -79,8 +85,7 @@ class Session:
         self._poll = select.poll()
         self._pending: list[Item] = []
         self._more = False
-        self._base: Summary | None = None
-        self._final: list[Summary] = []
+        self._tally = Tally()
         self._leaving: dict[int, _Leaving] = {}
         self._broken: DaemonUnreachable | None = None
         #: The processes that went well, and that have not exited.
@@ -114,8 +119,8 @@ class Session:
         # Counters of what was attached just now began at zero: those are exact from the first
         # byte. Others had counted before.
         earlier = [process.pid for process in self.watched if not process.fresh]
-        if earlier and self._want_totals:
-            self._base = self._client.summary(earlier)
+        needed = bool(earlier and self._want_totals)
+        self._tally.begin(answer.missed, self._client.summary(earlier) if needed else None)
         self._poll.register(self._client, select.POLLIN)
         if self._reader is not None and self.watched:
             if not answer.endpoint:
@@ -176,12 +181,14 @@ class Session:
             return
         published = self._client.sync(list(self.living))
         end = time.monotonic() + LAST_EVENTS
-        while time.monotonic() < end:
-            expected = {pid: self._reader.expected(pid) for pid in self.living}
-            if all((expected[pid] or 0) >= published.get(pid, 0) for pid in expected):
-                return
-            self.wait(end - time.monotonic())
+        while True:
+            # At least once: the daemon may have told something before it answered.
             yield self.read()
+            left = end - time.monotonic()
+            expected = {pid: self._reader.expected(pid) for pid in self.living}
+            if left <= 0 or all((n or 0) >= published.get(pid, 0) for pid, n in expected.items()):
+                return
+            self.wait(left)
 
     @property
     def ended(self) -> bool:
@@ -200,15 +207,8 @@ class Session:
     def summary(self) -> Summary:
         """What was counted since this watch began."""
         self._check()
-        end = [self._client.summary(list(self.living))] if self.living else []
-        whole = stats.combine([*self._final, *end])
-        # What cannot be told any more is missing.
-        whole = whole._replace(complete=whole.complete and not whole.errors)
-        if self._base is None:
-            return whole._replace(rows=stats.merge(whole.rows))
-        since = [process.since for process in self.watched if process.fresh]
-        result = stats.subtract(whole, self._base)
-        return result._replace(since=min([result.since, *since]))
+        living = self._client.summary(list(self.living)) if self.living else None
+        return self._tally.result(living, self.watched)
 
     def _check(self) -> None:
         """Raise what ended the connection: from then on nothing that is known is whole."""
@@ -259,14 +259,18 @@ class Session:
                 self._connect(answer.endpoint)
             self._synchronise()
 
-    def _hear(self, told: Exited | Revoked, items: list[Item]) -> None:
+    def _hear(self, told: Notification, items: list[Item]) -> None:
+        if isinstance(told, Missed):
+            if more := self._tally.missed(told.operations):
+                items.append(Escaped(more))
+            return
         process = self.living.get(told.pid)
         if process is None or process.start != told.start:
             return
         del self.living[told.pid]
         if self._want_totals:
             # At once, since another process may have that PID by the end of a long watch.
-            self._final.append(self._client.summary([process.pid]))
+            self._tally.exited(self._client.summary([process.pid]))
         if isinstance(told, Revoked):
             items.append(Gone(process, told.reason))
             self._forget(process)

@@ -71,6 +71,8 @@ def combine(parts: Sequence[Summary]) -> Summary:
         all(part.complete for part in parts),
         min((part.since for part in parts), default=0.0),
         max((part.until for part in parts), default=0.0),
+        # Each tells the count of all processes.
+        max((part.missed for part in parts), default=0),
     )
 
 
@@ -81,7 +83,7 @@ def subtract(end: Summary, base: Summary) -> Summary:
     its bytes have moved to the `other` row of its process, and so does the difference. Where
     `other` itself has shrunk, rows that were not known before have taken from it. Where a whole
     process has less than before, its counters began anew: then all that it has at the
-    end is taken, and the result is not complete.
+    end is taken, and the result is not complete. What had escaped before is not missing here.
     """
     before, after = _by_words(base.rows), _by_words(end.rows)
     had, has = _by_process(before), _by_process(after)
@@ -96,14 +98,17 @@ def subtract(end: Summary, base: Summary) -> Summary:
     for pid in {key[0] for key in result}:
         _cover(result, pid, before)
     rows = tuple(row for row in _rows(result) if row.total != _ZERO)
+    missed = max(0, end.missed - base.missed)
+    complete = end.complete or (end.missed > 0 and not missed)
     return Summary(
         total(rows),
         rows,
         end.processes,
         end.errors,
-        end.complete and not anew,
+        complete and not anew,
         base.until,
         end.until,
+        missed,
     )
 
 

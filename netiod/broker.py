@@ -78,6 +78,7 @@ class Broker:
         stack.callback(self.gates.close)
         self._calm.register(supervisor, selectors.EVENT_READ, self._from_supervisor)
         self._stopping = False
+        self._missed_told = self.missed()
 
     def run(self) -> int:
         """Serve until told to stop; the exit status."""
@@ -126,6 +127,16 @@ class Broker:
                 return total
         return total
 
+    def tell_missed(self) -> None:
+        """Tell everyone who watches when more operations have escaped than they know of."""
+        missed = self.missed()
+        if missed > self._missed_told:
+            self._missed_told = missed
+            # Whoever cannot be told any more leaves the set.
+            for connection in list(self._server.connections):
+                if connection.holdings:
+                    connection.notify("missed", {"operations": missed})
+
     def privileges(self) -> list[str]:
         """What the broker keeps although it should not need it, and why."""
         return [
@@ -161,6 +172,7 @@ class Broker:
     def _tick(self) -> None:
         self._supervisor.alive()
         self.publisher.tick()
+        self.tell_missed()
         self.holdings.expire()
         watching = itertools.chain.from_iterable(h.leases for h in self.holdings.living.values())
         self.gates.tick({gate_of(viewer.caller) for viewer in watching})
@@ -193,6 +205,8 @@ class Broker:
             "time": holding.exited,
             "published": holding.published,
         }
+        # A viewer may end with this: there is no later occasion.
+        self.tell_missed()
         for viewer in list(holding.leases):
             if isinstance(viewer, Connection):
                 viewer.notify("exited", event)

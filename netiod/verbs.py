@@ -51,8 +51,9 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
             connection.holdings.append(holding)
         return _process(holding, fresh=fresh)
 
+    missed = broker.missed()
     done, errors = _each(params, attach)
-    result = {"endpoint": None, "processes": done, "errors": errors}
+    result = {"endpoint": None, "processes": done, "errors": errors, "missed": missed}
     if not (done and stream):
         return result
 
@@ -70,6 +71,7 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
 
 def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
     """Send what the kernel has, then an empty frame, on the topic of each process watched."""
+    broker.tell_missed()
     wanted = set(_pids(params))
     published = {}
     for holding in connection.holdings:
@@ -137,11 +139,13 @@ def summary(broker: Broker, connection: Connection, _ident: Any, params: Object)
         return _process(holding)
 
     done, errors = _each(params, sum_up)
+    missed = broker.missed()
     result = {
         "total": total,
         "processes": done,
         "errors": errors,
-        "complete": broker.missed() == 0,
+        "complete": missed == 0,
+        "missed": missed,
         "since": min(since, default=None),
         "until": time.time(),
     }

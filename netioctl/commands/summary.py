@@ -34,12 +34,13 @@ def command(pids: tuple[int, ...], as_json: bool) -> ExitStatus:
     with options.connect() as client:
         answer = client.summary(pids)
     if answer.processes:
-        draw(output, answer._replace(rows=stats.merge(answer.rows)), as_json)
+        whole = answer._replace(rows=stats.merge(answer.rows))
+        draw(output, whole, as_json, since_start=True)
     return ExitStatus.FAILURE if options.report(answer.errors) else ExitStatus.OK
 
 
-def draw(output: Output, value: Summary, as_json: bool) -> None:
-    """Print totals and connections."""
+def draw(output: Output, value: Summary, as_json: bool, *, since_start: bool = False) -> None:
+    """Print totals and connections; `since_start` as in render.summary."""
     if as_json:
         from netioctl.render import json
 
@@ -48,4 +49,5 @@ def draw(output: Output, value: Summary, as_json: bool) -> None:
     from netioctl.render import summary
 
     width = output.width()
-    output.write(summary.summary(value, width, None if width is None else MOST_ON_TERMINAL))
+    most = None if width is None else MOST_ON_TERMINAL
+    output.write(summary.summary(value, width, most, since_start=since_start))

@@ -26,6 +26,7 @@ def summary(value: Summary) -> str:
             "total": _totals(value.total),
             "connections": [_row(row) for row in value.rows],
             "complete": value.complete,
+            "missed": value.missed,
             "since": round(value.since, 6),
             "until": round(value.until, 6),
         }

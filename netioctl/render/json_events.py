@@ -48,6 +48,10 @@ class JsonEvents:
         """The object that stands where events are missing."""
         return line({"type": "lost", "events": item.events, "stage": item.stage})
 
+    def missed(self, operations: int) -> str:
+        """The object that tells of operations that escaped the kernel's hooks."""
+        return line({"type": "missed", "operations": operations})
+
     def forget(self) -> None:
         """Look connections up anew."""
         self._end.clear()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from netioctl import stats
 from netioctl.answers import Row, Summary
-from netioctl.render.words import connection, printable, size
+from netioctl.render.words import connection, operations, printable, size
 
 _WIDTH = 80
 
 
-def summary(value: Summary, width: int | None, most: int | None = None) -> str:
+def summary(
+    value: Summary, width: int | None, most: int | None = None, *, since_start: bool = False
+) -> str:
     """The block of totals, connections by bytes; at most `most` of them.
 
-    `width`: that of the terminal, None where it is none.
+    `width`: that of the terminal, None where it is none. `since_start`: what escaped is counted
+    since netiod started, not since the totals are.
     """
     rule = _WIDTH if width is None else min(width, _WIDTH)
     total = value.total
@@ -26,7 +29,7 @@ def summary(value: Summary, width: int | None, most: int | None = None) -> str:
         f"Receive Operations:   {total.recv_ops:,}",
     ]
     if not value.complete:
-        lines.append("Not complete:         some operations escaped the counters")
+        lines += _escaped(value.missed, since_start)
     lines += ["", "Per-Connection Statistics:", "-" * rule]
     rows = stats.heaviest_first(value.rows)
     names = {process.pid: process.comm for process in value.processes}
@@ -40,6 +43,15 @@ def summary(value: Summary, width: int | None, most: int | None = None) -> str:
         lines.append(f"({len(rest):,} more connections; --json shows all)")
         lines.append(_bytes(Row(0, None, None, None, None, stats.total(rest))))
     return "\n".join(lines) + "\n"
+
+
+def _escaped(missed: int, since_start: bool) -> list[str]:
+    label, beside = "Not complete:         ", " " * 22
+    if not missed:
+        return [label + "some operations escaped the counters"]
+    # Whose they were the kernel does not say.
+    what = f"{label}up to {operations(missed)} escaped (of all processes"
+    return [what + ",", beside + "since netiod started)"] if since_start else [what + ")"]
 
 
 def _ends(row: Row) -> str:

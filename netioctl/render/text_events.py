@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from netioctl.render import losses
 from netioctl.render.columns import ByConnection, Cache, event_fields
 from netioctl.render.words import clock, connection, cut, printable
 from netioctl.wire import layout
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 HEADER = "TIME     DIR  PID    COMM             BYTES     CONNECTION\n"
 #: Columns before BYTES.
 _LEFT = len("22:30:45 SEND 1234   curl             ")
-_STAGES = {"kernel": "kernel buffer", "stream": "viewer too slow"}
 
 
 class TextEvents:
@@ -56,8 +56,11 @@ class TextEvents:
 
     def lost(self, item: Lost) -> str:
         """The line that stands where events are missing."""
-        stage = _STAGES.get(item.stage, printable(item.stage))
-        return f"-- {item.events:,} events lost ({stage}) --\n"
+        return losses.lost(item)
+
+    def missed(self, operations: int) -> str:
+        """The line that tells of operations that escaped the kernel's hooks."""
+        return losses.missed(operations)
 
     def forget(self) -> None:
         """Look connections up anew."""

@@ -30,6 +30,11 @@ def size(count: int) -> str:
     return f"{count:,} bytes ({value:.2f} {unit})"
 
 
+def operations(count: int) -> str:
+    """`1 operation`, `1,204 operations`."""
+    return f"{count:,} operation" + ("" if count == 1 else "s")
+
+
 def short_size(count: int | None) -> str:
     """`512 B`, `15.0 KB`: at most nine characters; `-` for None."""
     if count is None:

@@ -79,6 +79,8 @@ class FakeDaemon:
         self.wall_offset = 0
         self.layout = layout.load().fingerprint
         self.complete = True
+        #: Operations that escaped the hooks so far; None: a daemon that does not tell.
+        self.missed: int | None = 0
         #: Requests that came, and what is done before they are answered.
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.hooks: dict[str, Callable[[], None]] = {}
@@ -170,6 +172,14 @@ class FakeDaemon:
             published=process.published,
         )
 
+    def miss(self, operations: int) -> None:
+        """So many more operations escape the hooks, and every client is told."""
+        self.missed = (self.missed or 0) + operations
+        self.notify("missed", operations=self.missed)
+
+    def _missed(self) -> dict[str, int]:
+        return {} if self.missed is None else {"missed": self.missed}
+
     def notify(self, method: str, **params: Any) -> None:
         """Tell every client something."""
         line = control.encode(control.notification(method, params))
@@ -219,6 +229,7 @@ class FakeDaemon:
         elif method == "watch":
             wanted = params.get("stream", True)
             base["endpoint"] = self.endpoint if good and wanted else None
+            base.update(self._missed())
         elif method == "sync":
             for process in good:
                 self.send(self.frame(process.pid, b""))
@@ -240,7 +251,8 @@ class FakeDaemon:
             yield from self._rows(ident, [row for p in good for row in p.rows])
             totals = [p.total() for p in good]
             base["total"] = {name: sum(total[name] for total in totals) for name in ZERO}
-            base["complete"] = self.complete
+            base["complete"] = self.complete and not self.missed
+            base.update(self._missed())
             base["since"] = min((p.since for p in good), default=None)
             base["until"] = time.time()
         yield control.response(ident, base)

@@ -15,9 +15,10 @@ TOP = Path(__file__).parents[2]
 LAYERS = (
     ("netioctl.wire",),
     ("netioctl.answers", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
-    ("netioctl.stats", "netioctl.targets", "netioctl.client", "netioctl.stream"),
+    ("netioctl.stats", "netioctl.tally", "netioctl.targets", "netioctl.client", "netioctl.stream"),
     ("netioctl.render",),
     ("netioctl.output", "netioctl.session"),
+    ("netioctl.screen",),
     ("netioctl.commands",),
     ("netioctl.main", "netioctl.demo"),
     ("netioctl.__main__",),

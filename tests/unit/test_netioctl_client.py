@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netioctl import connecting
-from netioctl.answers import Exited, Revoked, Totals
+from netioctl.answers import Exited, Missed, Revoked, Totals
 from netioctl.client import PIDS_AT_ONCE, Client, run_directory
 from netioctl.wire.errors import (
     Code,
@@ -113,8 +113,8 @@ def test_status_is_passed_through(client: Client, daemon: FakeDaemon) -> None:
     assert client.status() == {"version": "9", "new": [1]}
 
 
-def _notified(client: Client, count: int) -> list[Exited | Revoked]:
-    told: list[Exited | Revoked] = []
+def _notified(client: Client, count: int) -> list[Exited | Missed | Revoked]:
+    told: list[Exited | Missed | Revoked] = []
     deadline = time.monotonic() + 5
     while len(told) < count and time.monotonic() < deadline:
         told += client.notifications()
@@ -126,7 +126,25 @@ def test_notifications(client: Client, daemon: FakeDaemon) -> None:
     daemon.notify("exited", pid=1, start=2, time=3.5, published=4)
     daemon.notify("something new", x=1)
     daemon.notify("revoked", pid=5, start=6, reason="because")
-    assert _notified(client, 2) == [Exited(1, 2, 3.5, 4), Revoked(5, 6, "because")]
+    daemon.notify("missed", operations=12)
+    assert _notified(client, 3) == [
+        Exited(1, 2, 3.5, 4),
+        Revoked(5, 6, "because"),
+        Missed(12),
+    ]
+
+
+@pytest.mark.parametrize(("told", "known"), [(12, 12), (0, 0), (None, 0)])
+def test_what_escaped_so_far(
+    client: Client, daemon: FakeDaemon, told: int | None, known: int
+) -> None:
+    daemon.missed = told
+    for pid in range(2000, 2000 + 2 * PIDS_AT_ONCE):
+        daemon.process(pid)
+    pids = sorted(daemon.processes)
+    assert client.watch(pids).missed == known
+    # Each part of the answer tells the same count, of all processes together.
+    assert client.summary(pids).missed == known
 
 
 def test_a_notification_before_an_answer_is_kept(client: Client, daemon: FakeDaemon) -> None:
@@ -197,6 +215,7 @@ def test_another_protocol_version(daemon: FakeDaemon) -> None:
         b'{"method":"rows"}\n',
         b'{"method":"exited","params":{"pid":"x"}}\n',
         b'{"method":"exited","params":7}\n',
+        b'{"method":"missed","params":{"operations":"x"}}\n',
         b'{"id":1,"error":{"code":"x"}}\n',
     ],
 )

@@ -58,6 +58,17 @@ def test_losses_in_text() -> None:
     assert drawer.lost(Lost(1, 311, "stream")) == "-- 311 events lost (viewer too slow) --\n"
 
 
+def test_what_escaped_the_hooks_in_text() -> None:
+    drawer = TextEvents(_lookup)
+    assert drawer.missed(12) == (
+        "-- 12 operations escaped the kernel's hooks: totals may be short by them --\n"
+    )
+    assert drawer.missed(1) == (
+        "-- 1 operation escaped the kernel's hooks: totals may be short by it --\n"
+    )
+    assert len(drawer.missed(9_999)) <= 80
+
+
 def test_the_clock_is_the_wall() -> None:
     text = TextEvents(_lookup).events(_events(_event(time=5), offset=3_600_000_000_000), None)
     assert text.startswith("01:00:00 SEND")
@@ -236,7 +247,20 @@ def test_long_summaries_keep_their_totals_in_sight() -> None:
 
 
 def test_a_summary_that_is_not_complete_says_so() -> None:
-    assert "Not complete" in summary.summary(_summary(WEB, complete=False), None)
+    text = summary.summary(_summary(WEB, complete=False), None)
+    assert "Not complete:         some operations escaped the counters\n" in text
+    short = _summary(WEB, complete=False)
+    for count, words_ in ((1, "1 operation"), (1_234_567, "1,234,567 operations")):
+        text = summary.summary(short._replace(missed=count), None)
+        # The kernel does not say whose they were.
+        assert f"Not complete:         up to {words_} escaped (of all processes)\n" in text
+        assert all(len(line) <= 80 for line in text.splitlines())
+    # `netioctl summary` has no beginning to take it from.
+    text = summary.summary(short._replace(missed=5), None, since_start=True)
+    assert (
+        "Not complete:         up to 5 operations escaped (of all processes,\n"
+        "                      since netiod started)\n"
+    ) in text
     assert "Not complete" not in summary.summary(_summary(WEB), None)
 
 
@@ -253,7 +277,7 @@ def test_the_summary_as_json() -> None:
         '"local":"192.168.1.100:45678","remote":"93.184.216.34:80","sent_bytes":15360,'
         '"recv_bytes":51200,"send_ops":24,"recv_ops":18},{"pid":1234,"family":"other",'
         '"proto":null,"local":null,"remote":null,"sent_bytes":1,"recv_bytes":0,"send_ops":1,'
-        '"recv_ops":0}],"complete":true,"since":1732401045.0,"until":1732401055.123457}\n'
+        '"recv_ops":0}],"complete":true,"missed":0,"since":1732401045.0,"until":1732401055.123457}\n'
     )
 
 
@@ -261,6 +285,7 @@ def test_other_json() -> None:
     assert as_json.exited(1) == '{"type":"exit","pid":1}\n'
     lost = JsonEvents(_lookup).lost(Lost(1, 1204, "kernel"))
     assert lost == '{"type":"lost","events":1204,"stage":"kernel"}\n'
+    assert JsonEvents(_lookup).missed(12) == '{"type":"missed","operations":12}\n'
 
 
 def _held(pid: int, comm: str, **changes: object) -> Held:

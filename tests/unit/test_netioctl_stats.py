@@ -65,6 +65,27 @@ def test_a_process_that_has_vanished_leaves_the_result_incomplete() -> None:
     assert not result.complete
 
 
+def test_what_escaped_before_the_watch_is_not_missing_from_it() -> None:
+    base = _summary(_row(1, "a", 100), complete=False)._replace(missed=5)
+    end = _summary(_row(1, "a", 150), complete=False)._replace(missed=5)
+    result = stats.subtract(end, base)
+    assert (result.missed, result.complete) == (0, True)
+    result = stats.subtract(end._replace(missed=17), base)
+    assert (result.missed, result.complete) == (12, False)
+    # Counters that began anew are another reason.
+    result = stats.subtract(end._replace(rows=(_row(1, "a", 1),)), base)
+    assert (result.missed, result.complete) == (0, False)
+    # A daemon that does not tell how many.
+    result = stats.subtract(end._replace(missed=0), base._replace(missed=0))
+    assert (result.missed, result.complete) == (0, False)
+
+
+def test_what_escaped_is_of_all_processes_and_not_added_up() -> None:
+    parts = [_summary(_row(pid, "a", 1))._replace(missed=pid + 5) for pid in (3, 1, 2)]
+    assert stats.combine(parts).missed == 8
+    assert stats.combine([]).missed == 0
+
+
 def test_rows_with_the_same_words_are_one() -> None:
     rows = (_row(1, None, 1), _row(2, None, 2), _row(1, None, 3))
     assert stats.merge(rows) == (_row(1, None, 4), _row(2, None, 2))

@@ -119,9 +119,17 @@ def test_summary_as_json(run: Run, daemon: FakeDaemon) -> None:
     status, out, _ = run("summary", "--json", "1234", "1235")
     assert status == 0
     value = json.loads(out)
-    assert list(value) == ["type", "total", "connections", "complete", "since", "until"]
+    assert list(value) == ["type", "total", "connections", "complete", "missed", "since", "until"]
     assert value["complete"] is False
     assert value["connections"][0]["pid"] == PID
+
+
+def test_summary_says_what_escaped_since_the_daemon_started(run: Run, daemon: FakeDaemon) -> None:
+    daemon.missed = 5
+    status, out, _ = run("summary", "1234")
+    assert status == 0
+    assert "up to 5 operations escaped (of all processes,\n" in out
+    assert "  since netiod started)\n" in out
 
 
 def test_summary_of_what_is_not_attached(run: Run, daemon: FakeDaemon) -> None:

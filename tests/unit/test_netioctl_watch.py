@@ -236,6 +236,103 @@ def test_losses_are_shown_where_they_happened(daemon: FakeDaemon) -> None:
     ]
 
 
+ESCAPED = "-- {} operations escaped the kernel's hooks: totals may be short by them --"
+
+
+def _miss(daemon: FakeDaemon, operations: int) -> None:
+    """Between what came before and what comes after, on whichever way it comes."""
+    time.sleep(0.2)
+    daemon.miss(operations)
+    time.sleep(0.2)
+
+
+def test_operations_that_escaped_are_shown_where_it_happened(daemon: FakeDaemon) -> None:
+    daemon.missed = 100
+
+    def do() -> None:
+        _events(daemon, 1)
+        _miss(daemon, 12)
+        _events(daemon, 1)
+        _miss(daemon, 5)
+        daemon.exit(PID)
+
+    status, out, err = _watch(daemon, do=do)
+    assert status == 0
+    event = f" SEND 1234   curl             512 bytes  {CONNECTION}"
+    assert [line[8:] if "SEND" in line else line for line in out.splitlines()[1:5]] == [
+        event,
+        ESCAPED.format(12),
+        event,
+        ESCAPED.format(5),
+    ]
+    assert "Not complete:         up to 17 operations escaped (of all processes)\n" in out
+    assert err == WATCHING + "1234 (curl) exited\n"
+
+
+def test_operations_that_escaped_in_json(daemon: FakeDaemon) -> None:
+    daemon.missed = 100
+
+    def do() -> None:
+        _events(daemon, 1)
+        _miss(daemon, 12)
+        # What is not news is not told again.
+        daemon.notify("missed", operations=112)
+        daemon.notify("missed", operations=50)
+        daemon.exit(PID)
+
+    status, out, _ = _watch(daemon, "--json", "--summary", do=do)
+    assert status == 0
+    values = _objects(out)
+    assert [value["type"] for value in values] == ["event", "missed", "exit", "summary"]
+    assert values[1] == {"type": "missed", "operations": 12}
+    assert (values[3]["missed"], values[3]["complete"]) == (12, False)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_what_escaped_before_the_watch_does_not_concern_it(daemon: FakeDaemon, fresh: bool) -> None:
+    daemon.missed = 100
+    daemon.processes[PID].fresh = fresh
+    _, out, _ = _watch(daemon, "--json", "--summary-only", do=lambda: daemon.exit(PID))
+    (value,) = _objects(out)
+    assert (value["missed"], value["complete"]) == (0, True)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_summary_alone_says_how_many_escaped(daemon: FakeDaemon, fresh: bool) -> None:
+    daemon.missed = 100
+    daemon.processes[PID].fresh = fresh
+
+    def do() -> None:
+        daemon.miss(3)
+        time.sleep(0.2)
+        # Between the last notification and the end.
+        daemon.missed = 104
+        daemon.exit(PID)
+
+    _, out, _ = _watch(daemon, "--summary-only", do=do)
+    assert "operations escaped the kernel" not in out
+    assert "Not complete:         up to 4 operations escaped (of all processes)\n" in out
+
+
+def test_what_escaped_just_before_ctrl_c_is_told(daemon: FakeDaemon) -> None:
+    viewer = Viewer(daemon, "watch", "--json", str(PID)).ready()
+    time.sleep(0.2)
+    # netiod tells before it answers: there may be no later occasion.
+    daemon.hooks["sync"] = lambda: daemon.miss(7)
+    viewer.process.send_signal(signal.SIGINT)
+    status, out, _ = viewer.end()
+    assert status == 0
+    assert _objects(out) == [{"type": "missed", "operations": 7}]
+
+
+def test_a_daemon_that_does_not_tell_how_many_escaped(daemon: FakeDaemon) -> None:
+    daemon.missed = None
+    daemon.complete = False
+    status, out, _ = _watch(daemon, "--summary-only", do=lambda: daemon.exit(PID))
+    assert status == 0
+    assert "Not complete:         some operations escaped the counters\n" in out
+
+
 def test_events_that_are_late_are_waited_for_and_then_lost(daemon: FakeDaemon) -> None:
     def late() -> None:
         # The notification overtakes two frames, the second of which never comes.
