@@ -23,6 +23,7 @@ class Wish(NamedTuple):
     """What the command line asks for: `duration` in seconds, `most` events."""
 
     as_json: bool
+    wide: bool
     events: bool
     summary: bool
     duration: float
@@ -126,6 +127,10 @@ def _drawer(wish: Wish, lookup: Callable[[int], Connection]) -> _Drawer:
         from netioctl.render.json_events import JsonEvents
 
         return JsonEvents(lookup)
+    if wish.wide:
+        from netioctl.render.wide_events import WideEvents
+
+        return WideEvents(lookup)
     from netioctl.render.text_events import TextEvents
 
     return TextEvents(lookup)

@@ -48,6 +48,12 @@ class _Duration(click.ParamType):
     default=None,
     help="Totals at the end, or none. Text has them; --json has them only with --summary.",
 )
+@click.option(
+    "--wide",
+    is_flag=True,
+    help="All columns, and none cut: microseconds, thread, call, and the protocol as ss names "
+    "it (tcp, udp, icmp6, u_str and u_dgr for unix sockets, nl for netlink); - where unknown.",
+)
 @click.option("--summary-only", is_flag=True, help="No events, only the totals at the end.")
 @click.option(
     "--duration",
@@ -61,6 +67,7 @@ class _Duration(click.ParamType):
 def command(
     pids: tuple[int, ...],
     as_json: bool,
+    wide: bool,
     with_summary: bool | None,
     summary_only: bool,
     duration: float,
@@ -74,6 +81,7 @@ def command(
       netioctl watch 1234
       netioctl watch $(pgrep nginx)
       netioctl watch --duration 10s --summary-only 1234
+      netioctl watch --wide 1234 | grep sendmsg
       netioctl watch --json --count 100 1234 | jq .bytes
 
     It also ends when the last of the processes exits. Totals come from the kernel's counters:
@@ -85,8 +93,13 @@ def command(
     """
     if summary_only and with_summary is False:
         raise click.UsageError("--summary-only and --no-summary leave nothing to print")
+    if wide and as_json:
+        raise click.UsageError("--wide is for text: --json has every field anyway")
+    if wide and summary_only:
+        raise click.UsageError("--wide is about events, and --summary-only prints none")
     wish = Wish(
         as_json,
+        wide,
         not summary_only,
         summary_only or (with_summary if with_summary is not None else not as_json),
         duration,

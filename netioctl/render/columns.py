@@ -1,4 +1,4 @@
-"""What both renderers of events stand on: fields of struct event, and text that is made once."""
+"""What the renderers of events stand on: fields of struct event, and text that is made once."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ calls returned as one line of JSON ({"sent": bytes, "recv": bytes, ...}), and en
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import http.server
 import json
@@ -13,6 +14,7 @@ import os
 import socket
 import struct
 import sys
+import tempfile
 import threading
 from typing import Any
 
@@ -128,6 +130,97 @@ def stream(count: str, size: str = "64", fork: str = "") -> dict[str, Any]:
     return {"sent": sent, "recv": recv, "events": 2 * int(count)}
 
 
+def calls(kind: str) -> dict[str, Any]:
+    """Each call that moves bytes, once, over `kind`: tcp, unix or udp; another size each time."""
+    a, b = _pair(kind)
+    done: list[tuple[str, str, int]] = []
+
+    def move(send_call: str, send: Any, recv_call: str, recv: Any) -> None:
+        data = b"x" * (len(done) + 11)
+        done.append((send_call, "SEND", send(data)))
+        done.append((recv_call, "RECV", recv(len(data))))
+
+    libc, room = ctypes.CDLL(None, use_errno=True), bytearray(100)
+    out, into = a.fileno(), b.fileno()
+
+    def send_mmsg(data: bytes) -> int:
+        message = _message(ctypes.create_string_buffer(data, len(data)), len(data))
+        assert libc.sendmmsg(out, message, 1, 0) == 1
+        return _length(message)
+
+    def recv_mmsg(_size: int) -> int:
+        message = _message(ctypes.create_string_buffer(100), 100)
+        assert libc.recvmmsg(into, message, 1, 0, None) == 1
+        return _length(message)
+
+    def send_file(data: bytes) -> int:
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            return os.sendfile(out, file.fileno(), 0, len(data))
+
+    def splice_out(data: bytes) -> int:
+        reader, writer = os.pipe()
+        os.write(writer, data)
+        moved: int = libc.splice(reader, None, out, None, len(data), 0)
+        os.close(reader)
+        os.close(writer)
+        return moved
+
+    # These also work at no place in particular, which is -1, and so on sockets.
+    def pwritev2(data: bytes) -> int:
+        return os.pwritev(out, [data], -1, os.RWF_DSYNC)
+
+    def preadv2(_size: int) -> int:
+        return os.preadv(into, [room], -1, os.RWF_NOWAIT)
+
+    move("sendto", a.send, "recvfrom", lambda _n: len(b.recv(100)))
+    move("sendto", a.send, "recvfrom", lambda _n: b.recvfrom_into(room)[0])
+    move(
+        "sendmsg", lambda d: a.sendmsg([d[:5], d[5:]]), "recvmsg", lambda _n: len(b.recvmsg(100)[0])
+    )
+    move("write", lambda d: os.write(out, d), "read", lambda _n: len(os.read(into, 100)))
+    move(
+        "writev",
+        lambda d: os.writev(out, [d[:5], d[5:]]),
+        "readv",
+        lambda _n: os.readv(into, [room]),
+    )
+    move("sendmmsg", send_mmsg, "recvmmsg", recv_mmsg)
+    move("pwritev2", pwritev2, "preadv2", preadv2)
+    move("sendfile", send_file, "read", lambda _n: len(os.read(into, 100)))
+    move("splice", splice_out, "read", lambda _n: len(os.read(into, 100)))
+    return {"calls": done, "tid": threading.get_native_id()}
+
+
+def _pair(kind: str) -> tuple[socket.socket, socket.socket]:
+    """Two sockets that are connected to each other."""
+    if kind == "unix":
+        return socket.socketpair()
+    if kind == "tcp":
+        listener = socket.create_server(("127.0.0.1", 0))
+        return socket.create_connection(listener.getsockname()), listener.accept()[0]
+    a, b = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+    for one in (a, b):
+        one.bind(("::1", 0))
+    a.connect(b.getsockname())
+    b.connect(a.getsockname())
+    return a, b
+
+
+def _message(data: Any, size: int) -> Any:
+    """A struct mmsghdr with one iovec, as 64-bit machines lay it out."""
+    vector = (ctypes.c_uint64 * 2)(ctypes.addressof(data), size)
+    message = (ctypes.c_uint64 * 8)(0, 0, ctypes.addressof(vector), 1)
+    message.kept = (data, vector)  # type: ignore[attr-defined]
+    return message
+
+
+def _length(message: Any) -> int:
+    """msg_len: how much was moved."""
+    return int(message[7]) & 0xFFFFFFFF
+
+
 def http_pair() -> dict[str, Any]:
     """Ten requests to an HTTP server in the same process."""
 
@@ -170,6 +263,7 @@ KINDS = {
         netlink,
         short_connections,
         stream,
+        calls,
         http_pair,
         rename,
     )

@@ -124,6 +124,57 @@ def test_events_then_the_summary_when_the_process_exits(daemon: FakeDaemon) -> N
     assert err == WATCHING + "1234 (curl) exited\n"
 
 
+def test_wide(daemon: FakeDaemon) -> None:
+    def do() -> None:
+        _events(daemon, 1)
+        _miss(daemon, 1)
+        daemon.exit(PID)
+
+    status, out, err = _watch(daemon, "--wide", do=do)
+    header, first, missed, *rest = out.splitlines()
+    assert status == 0
+    assert re.sub(" +", " ", header) == "TIME DIR PID TID COMM CALL PROTO BYTES CONNECTION"
+    assert missed.startswith("-- 1 operation escaped")
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d\.123456 SEND 1234    1234    curl            sendto     tcp +512 "
+        + re.escape(CONNECTION),
+        first,
+    )
+    assert "SUMMARY STATISTICS" in rest
+    assert err == WATCHING + "1234 (curl) exited\n"
+
+
+def test_wide_is_not_cut_to_the_terminal(daemon: FakeDaemon) -> None:
+    lead, follow = pty.openpty()
+    fcntl.ioctl(follow, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    viewer = Viewer(daemon, "watch", "--wide", "--count", "1", str(PID), stdout=follow).ready()
+    os.close(follow)
+    _events(daemon, 1)
+    text = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(lead, 65536):
+            text += data
+    os.close(lead)
+    assert viewer.end()[0] == 0
+    header, event, *_ = text.decode().splitlines()
+    assert header.endswith(" CONNECTION")
+    assert event.endswith(CONNECTION)
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("--json", "--wide is for text: --json has every field anyway"),
+        ("--summary-only", "--wide is about events, and --summary-only prints none"),
+    ],
+)
+def test_wide_where_it_has_no_meaning(daemon: FakeDaemon, option: str, why: str) -> None:
+    status, out, err = _run(daemon, "watch", "--wide", option, str(PID))
+    assert (status, out) == (2, "")
+    assert err == f"netioctl: {why} (see: netioctl watch --help)\n"
+    assert daemon.requests == []
+
+
 def test_json_has_objects_and_nothing_else(daemon: FakeDaemon) -> None:
     def do() -> None:
         _events(daemon, 2)

@@ -18,9 +18,9 @@ PID, EVENTS = 1234, 1536
 
 
 def main() -> None:
-    """Measure JSON and text."""
+    """Measure JSON and both kinds of text."""
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000_000
-    for options in (["--json"], ["--no-summary"]):
+    for options in (["--json"], ["--no-summary"], ["--no-summary", "--wide"]):
         with running(high_water=200) as daemon:
             print(*options, measure(daemon, options, lines))
 
