@@ -86,7 +86,7 @@ def command(
 
     It also ends when the last of the processes exits. Totals come from the kernel's counters:
     they are exact even where events were lost on the way, which the output says where it
-    happened.
+    happened. It also says where operations escaped the kernel's hooks, which totals may lack.
 
     Exit status is 0 however the watch ends, Ctrl+C included, but 1 if one of the PIDs could
     not be watched and 3 if the daemon went away.
