@@ -16,6 +16,11 @@
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define SUN_PATH_OFFSET 2
+#define TCP_ESTABLISHED 1
+#define IPPROTO_TCP 6
+#define TCP_ZEROCOPY_RECEIVE 35
+#define ETH_P_IP 0x0800
+#define PIDTYPE_TGID 1
 
 #define READ(field) \
 	({ typeof(field) value_; __builtin_memset(&value_, 0, sizeof(value_)); \
@@ -30,7 +35,11 @@ BPF_HASH(holds, struct proc_key, struct hold, NETIO_MAX_PIDS);
 BPF_HASH(conns, struct conn_key, struct conn, NETIO_MAX_CONNECTIONS);
 BPF_HASH(names, u32, struct unix_names, NETIO_MAX_NAMES);
 BPF_ARRAY(nameless, struct unix_names, 1);
+#ifdef NETIO_HAS_atomic_fetch
 BPF_ARRAY(next_id, u64, 1);
+#else
+BPF_PERCPU_ARRAY(next_id, u64, 1);
+#endif
 BPF_ARRAY(config, u64, NETIO_CONFIG_COUNT);
 BPF_ARRAY(stats, u64, NETIO_STAT_COUNT);
 BPF_RINGBUF_OUTPUT(events, NETIO_RING_PAGES);
@@ -141,6 +150,21 @@ static __always_inline void peer_from_kernel(struct peer *peer, void *addr)
 	read_peer(peer, addr, 0);
 }
 
+/* The sender of a UDP datagram that was received. */
+static __always_inline void peer_from_skb(struct peer *peer, struct sk_buff *skb)
+{
+	void *head = READ(skb->head), *ip = head + READ(skb->network_header);
+
+	peer->port = READ(*(u16 *)(head + READ(skb->transport_header)));
+	if (READ(skb->protocol) == swap16(ETH_P_IP)) {
+		peer->family = AF_INET;
+		bpf_probe_read_kernel(peer->addr, 4, ip + 12);
+	} else {
+		peer->family = AF_INET6;
+		bpf_probe_read_kernel(peer->addr, 16, ip + 8);
+	}
+}
+
 /*
  * The part of a socket that every operation needs, read in one go: a read costs as much as a hash
  * look-up. On every kernel so far these fields are the first of struct sock.
@@ -155,6 +179,7 @@ IN_HEAD(skc_daddr);
 IN_HEAD(skc_dport);
 IN_HEAD(skc_num);
 IN_HEAD(skc_family);
+IN_HEAD(skc_state);
 
 static __always_inline void read_head(struct head *head, struct sock *sk)
 {
@@ -166,10 +191,16 @@ static __always_inline int is_inet(u16 family)
 	return family == AF_INET || family == AF_INET6;
 }
 
+/* Raw sockets have peers without ports. */
+static __always_inline int is_connected(struct head *head)
+{
+	return HEAD(head, skc_dport) || HEAD(head, skc_state) == TCP_ESTABLISHED;
+}
+
 /* Datagrams to an address named in the call: the socket does not know the peer. */
 static __always_inline int is_unconnected(struct head *head)
 {
-	return !HEAD(head, skc_dport) && is_inet(HEAD(head, skc_family));
+	return !is_connected(head) && is_inet(HEAD(head, skc_family));
 }
 
 static __always_inline u64 inode_of(struct sock *sk)
@@ -195,8 +226,8 @@ static __always_inline void make_key(struct conn_key *key, struct proc *proc, u3
 		return;
 	}
 	key->lport = HEAD(head, skc_num);
-	key->rport = HEAD(head, skc_dport);
-	if (key->rport) {
+	if (is_connected(head)) {
+		key->rport = HEAD(head, skc_dport);
 		if (key->family == AF_INET)
 			*(u32 *)key->raddr = HEAD(head, skc_daddr);
 #ifndef NETIO_LACKS_sock_common_skc_v6_daddr
@@ -205,7 +236,13 @@ static __always_inline void make_key(struct conn_key *key, struct proc *proc, u3
 #endif
 	} else if (peer && peer->family) {
 		key->rport = peer->port;
-		__builtin_memcpy(key->raddr, peer->addr, 16);
+		if (peer->family == key->family) {
+			__builtin_memcpy(key->raddr, peer->addr, 16);
+		} else if (peer->family == AF_INET) {
+			/* ::ffff:a.b.c.d */
+			*(u16 *)(key->raddr + 10) = 0xffff;
+			__builtin_memcpy(key->raddr + 12, peer->addr, 4);
+		}
 	}
 }
 
@@ -242,13 +279,27 @@ static __always_inline u16 unix_name(u8 *to, struct sock *sk)
 	if (!addr)
 		return 0;
 	len = (u32)READ(addr->len) - SUN_PATH_OFFSET;
-	/* The verifier must see the bound on the very register that is passed. */
+	/* The verifier must see the bound on the very register that is passed: no copy from before. */
 	asm volatile("" : "+r"(len));
 	if (len > 108)
 		return 0;
+	asm volatile("" : "+r"(len));
 	if (bpf_probe_read_kernel(to, len, addr->name + SUN_PATH_OFFSET))
 		return 0;
 	return len;
+}
+
+/* The name of a process, from the struct pid that outlives it; empty where it is gone. */
+static __always_inline void name_of(u8 *comm, struct pid *pid)
+{
+	void *links = pid ? READ(pid->tasks[PIDTYPE_TGID]) : NULL;
+	struct task_struct *leader;
+
+	if (!links)
+		return;
+	leader = links - __builtin_offsetof(struct task_struct, pid_links) -
+		 PIDTYPE_TGID * 2 * sizeof(void *);	/* struct hlist_node */
+	bpf_probe_read_kernel_str(comm, 16, leader->comm);
 }
 
 /* Tell the broker what an id in the events means. Done again after each change of epoch. */
@@ -277,6 +328,7 @@ static __always_inline void announce_unix(struct conn *conn, struct conn_key *ke
 	if (n) {
 		n->local_len = unix_name(n->local, sk);
 		n->remote_len = unix_name(n->remote, READ(((struct unix_sock *)sk)->peer));
+		name_of(n->peer_comm, READ(sk->sk_peer_pid));
 		m->names = *n;
 	}
 	meta.ringbuf_submit(m, 0);
@@ -301,20 +353,36 @@ static __always_inline void announce(struct conn *conn, struct conn_key *key, u3
 	conn->epoch = epoch;
 }
 
+/* A number that no other connection has; 0, "no row", comes up once in 2^32 and is passed over. */
+static __always_inline u32 new_id(void)
+{
+	u32 zero = 0, id;
+	u64 *next = next_id.lookup(&zero);
+
+	if (!next)
+		return 0;
+#ifdef NETIO_HAS_atomic_fetch
+	id = ADD(*next, 1) + 1;
+	if (!id)
+		id = ADD(*next, 1) + 1;
+#else
+	/* Of a share for each CPU: where this is built, programs are not preempted. */
+	id = (++*next) * NETIO_CPUS + bpf_get_smp_processor_id();
+	if (!id)
+		id = (++*next) * NETIO_CPUS + bpf_get_smp_processor_id();
+#endif
+	return id;
+}
+
 static __always_inline struct conn *conn_new(struct conn_key *key, struct proc *proc,
 					     struct sock *sk)
 {
 	struct conn fresh = {};
-	u32 zero = 0;
-	u64 *next = next_id.lookup(&zero);
 
-	if (!next)
-		return NULL;
 	identify(&fresh.ident, key, proc, sk);
-	/* id 0 means "no row"; it comes up once in 2^32 connections and is passed over. */
-	fresh.id = ADD(*next, 1) + 1;
+	fresh.id = new_id();
 	if (!fresh.id)
-		fresh.id = ADD(*next, 1) + 1;
+		return NULL;
 	if (key->family == AF_UNIX) {
 		struct pid *pid = READ(sk->sk_peer_pid);
 

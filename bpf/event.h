@@ -28,6 +28,7 @@
 #define NETIO_CALL_SPLICE 14
 #define NETIO_CALL_AIO 15
 #define NETIO_CALL_IO_URING 16
+#define NETIO_CALL_GETSOCKOPT 17
 
 /* What the filter holds for a process: four bits each. */
 #define NETIO_FILTER_COUNT 1
@@ -139,6 +140,7 @@ struct unix_names {
 	u32 pad;		/* 0 */
 	u8 local[108];		/* sun_path; a leading NUL: abstract */
 	u8 remote[108];		/* sun_path; a leading NUL: abstract */
+	u8 peer_comm[16];	/* name of the process at the other end, NUL-padded; none: unknown */
 };
 
 /* Meta ring, NETIO_META_CONN: a connection's first operation in this epoch. */

@@ -14,6 +14,7 @@ struct upid {
 
 struct pid {
 	struct upid numbers[1];	/* include/linux/pid.h; [0] is the initial namespace's */
+	void *tasks[2];		/* include/linux/pid.h; hlist_head by enum pid_type; [1]: of a process */
 };
 
 struct inode {
@@ -33,6 +34,13 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;	/* include/linux/fdtable.h */
+};
+
+struct sk_buff {
+	u16 protocol;		/* include/linux/skbuff.h; network byte order */
+	u16 transport_header;	/* include/linux/skbuff.h; from head */
+	u16 network_header;	/* include/linux/skbuff.h; from head */
+	void *head;		/* include/linux/skbuff.h */
 };
 
 struct iov_iter {
@@ -58,6 +66,8 @@ struct task_struct {
 	struct task_struct *group_leader;	/* include/linux/sched.h */
 	struct files_struct *files;	/* include/linux/sched.h */
 	struct signal_struct *signal;	/* include/linux/sched.h */
+	void *pid_links[4];	/* include/linux/sched.h; two pointers (hlist_node) by enum pid_type */
+	u8 comm[16];		/* include/linux/sched.h */
 };
 
 struct sock_common {
@@ -66,6 +76,7 @@ struct sock_common {
 	u16 skc_dport;		/* include/net/sock.h; network byte order */
 	u16 skc_num;		/* include/net/sock.h; own port, host byte order */
 	u16 skc_family;		/* include/net/sock.h */
+	u8 skc_state;		/* include/net/sock.h; TCP_ESTABLISHED: connected, of any type */
 	u8 skc_v6_daddr[16];	/* include/net/sock.h; optional: CONFIG_IPV6 */
 	u8 skc_v6_rcv_saddr[16];	/* include/net/sock.h; optional: CONFIG_IPV6 */
 };

@@ -6,16 +6,31 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import fcntl
 import os
+import platform
 import re
+import struct
 from typing import Any
 
-from netiod.hooks import FENTRY, FEXIT, KPROBE, KRETPROBE, RAW, Hook
+from netiod import maps, mounts
+from netiod.hooks import CGROUP, CLASSIC, FENTRY, FEXIT, KPROBE, KRETPROBE, RAW, Hook
 from netiod.mounts import TRACEFS
 
 #: Threads that may be inside a function at once before a return goes unseen. The kernel's own
 #: default, 2 to 10, misses most of a few hundred blocked receivers.
-_MAXACTIVE = 4096
+MAXACTIVE = 4096
+#: enum bpf_attach_type of <linux/bpf.h>.
+_CGROUP_TYPES = {"udp4_sendmsg": 14, "udp6_sendmsg": 15, "udp4_recvmsg": 19, "udp6_recvmsg": 20}
+#: enum bpf_cmd, and enum bpf_prog_type.
+_RAW_TRACEPOINT_OPEN, _LINK_CREATE = 17, 28
+_TRACEPOINT, _CGROUP_SOCK_ADDR = 5, 18
+#: <linux/perf_event.h>
+_PERF_TYPE_TRACEPOINT, _PERF_ATTR_SIZE, _PERF_FLAG_FD_CLOEXEC = 2, 112, 8
+_PERF_IOC_SET_BPF, _PERF_IOC_ENABLE = 0x40042408, 0x2400
+_NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def attach(bpf: Any, hook: Hook) -> int:
@@ -28,11 +43,15 @@ def attach(bpf: Any, hook: Hook) -> int:
     if hook.kind == RAW:
         bpf.attach_raw_tracepoint(tp=point, fn_name=program)
         return int(bpf.raw_tracepoint_fds[point])
+    if hook.kind == CLASSIC:
+        return _attach_classic(tracepoint_id(hook.point), bpf.load_func(program, _TRACEPOINT).fd)
+    if hook.kind == CGROUP:
+        return _attach_cgroup(bpf, hook)
     if hook.kind == KPROBE:
         bpf.attach_kprobe(event=point, fn_name=program)
         return _perf_fd(bpf, program)
     if hook.kind == KRETPROBE:
-        bpf.attach_kretprobe(event=point, fn_name=program, maxactive=_MAXACTIVE)
+        bpf.attach_kretprobe(event=point, fn_name=program, maxactive=MAXACTIVE)
         return _perf_fd(bpf, program)
     if hook.kind == FENTRY:
         bpf.attach_kfunc(fn_name=program)
@@ -41,6 +60,67 @@ def attach(bpf: Any, hook: Hook) -> int:
         bpf.attach_kretfunc(fn_name=program)
         return int(bpf.kfunc_exit_fds[program])
     raise ValueError(hook.kind)
+
+
+def tracepoint_id(point: str) -> int:
+    """The number of a tracepoint, GROUP:NAME.
+
+    Raises:
+        OSError: this kernel does not have it, or no tracefs.
+    """
+    return int((TRACEFS / "events" / point.replace(":", "/") / "id").read_text())
+
+
+def reattach(hook: dict[str, Any], program: int) -> int:
+    """Attach a loaded program, a descriptor, to a tracepoint as describe() has described it;
+    the descriptor that keeps it attached.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if hook["id"] is not None:
+        return _attach_classic(hook["id"], program)
+    name = ctypes.create_string_buffer(hook["name"].encode())
+    attr = ctypes.create_string_buffer(128)
+    struct.pack_into("=QI", attr, 0, ctypes.addressof(name), program)
+    return maps.bpf(_RAW_TRACEPOINT_OPEN, attr)
+
+
+def describe(hook: Hook) -> dict[str, Any]:
+    """What reattach() needs, later and elsewhere."""
+    return {"name": hook.name, "id": tracepoint_id(hook.point) if hook.kind == CLASSIC else None}
+
+
+def _attach_classic(number: int, program: int) -> int:
+    """By perf_event_open(2): a program on one CPU's event runs on all CPUs."""
+    attr = ctypes.create_string_buffer(_PERF_ATTR_SIZE)
+    # struct perf_event_attr: type, size, config, sample_period.
+    struct.pack_into("=IIQQ", attr, 0, _PERF_TYPE_TRACEPOINT, _PERF_ATTR_SIZE, number, 1)
+    nr = _NR_PERF_EVENT_OPEN[platform.machine()]
+    event = int(_libc.syscall(nr, attr, -1, 0, -1, _PERF_FLAG_FD_CLOEXEC))
+    if event < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"perf_event_open: {os.strerror(code)}")
+    try:
+        fcntl.ioctl(event, _PERF_IOC_SET_BPF, program)
+        fcntl.ioctl(event, _PERF_IOC_ENABLE, 0)
+    except OSError:
+        os.close(event)
+        raise
+    return event
+
+
+def _attach_cgroup(bpf: Any, hook: Hook) -> int:
+    """To the root of all cgroups; not by bcc, whose way outlives everybody who wanted it."""
+    kind = _CGROUP_TYPES[hook.point]
+    program = bpf.load_func(hook.program.encode(), _CGROUP_SOCK_ADDR, None, kind)
+    root = os.open(mounts.cgroup_root(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        attr = ctypes.create_string_buffer(64)
+        struct.pack_into("=IIII", attr, 0, program.fd, root, kind, 0)
+        return maps.bpf(_LINK_CREATE, attr)
+    finally:
+        os.close(root)
 
 
 def sweep_kprobes() -> None:
@@ -57,6 +137,14 @@ def sweep_kprobes() -> None:
             if not os.path.exists(f"/proc/{pid}"):
                 with contextlib.suppress(OSError), events.open("a") as file:
                     file.write(f"-:{group}/{name}\n")
+
+
+def kprobe_profile() -> int | None:
+    """tracefs's counts of what kprobes hit and missed, opened; None: it cannot be."""
+    try:
+        return os.open(TRACEFS / "kprobe_profile", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _perf_fd(bpf: Any, program: bytes) -> int:

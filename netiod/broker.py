@@ -19,10 +19,11 @@ from netiod import channel as channel_
 from netiod import sockets, verbs
 from netiod.connections import Connections
 from netiod.control import Connection, Server
+from netiod.demand import Demand
 from netiod.handover import Loaded
 from netiod.holdings import Holding, Holdings
 from netiod.kernel import Kernel
-from netiod.maps import MapError, ProgramInfo
+from netiod.missed import Missed
 from netiod.publisher import Publisher
 from netiod.settings import Settings
 from netiod.streams import Streams, gate_of
@@ -78,7 +79,12 @@ class Broker:
         stack.callback(self.gates.close)
         self._calm.register(supervisor, selectors.EVENT_READ, self._from_supervisor)
         self._stopping = False
+        self._missed = Missed(
+            self.kernel.programs, loaded.info["counting"], loaded.fds.get("file:kprobe_profile")
+        )
         self._missed_told = self.missed()
+        self.demand = Demand(loaded.info["on_demand"], supervisor.need_hooks)
+        self.demand.need(bool(self.holdings.living))
 
     def run(self) -> int:
         """Serve until told to stop; the exit status."""
@@ -118,14 +124,8 @@ class Broker:
         return 0
 
     def missed(self) -> int:
-        """Operations that the kernel's programs were not run for (recursion)."""
-        total = 0
-        for fd in self.kernel.programs.values():
-            try:
-                total += ProgramInfo(fd).misses
-            except MapError:
-                return total
-        return total
+        """Operations that the hooks were not run for, at most."""
+        return self._missed.operations()
 
     def tell_missed(self) -> None:
         """Tell everyone who watches when more operations have escaped than they know of."""
@@ -174,6 +174,7 @@ class Broker:
         self.publisher.tick()
         self.tell_missed()
         self.holdings.expire()
+        self.demand.need(bool(self.holdings.living))
         watching = itertools.chain.from_iterable(h.leases for h in self.holdings.living.values())
         self.gates.tick({gate_of(viewer.caller) for viewer in watching})
 
@@ -220,6 +221,8 @@ class Broker:
             self.gates.opened(message.uid, message.pid, message.sock)
         elif message.op == channel_.GATE_ENDED:
             self.gates.ended(message.uid)
+        elif message.op == channel_.HOOKS:
+            self.demand.answered(bool(message.uid))
 
 
 def run(settings: Settings, control_listener: socket.socket, channel: socket.socket) -> int:

@@ -21,7 +21,7 @@ _MAGIC = 0xEB9F
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
 _MEMBER = struct.Struct("<III")
-_PTR, _ARRAY, _STRUCT, _UNION, _FUNC = 2, 3, 4, 5, 12
+_PTR, _ARRAY, _STRUCT, _UNION, _FUNC, _VAR = 2, 3, 4, 5, 12, 14
 #: typedef, volatile, const, restrict, type_tag: names for another type.
 _ALIASES = frozenset((8, 9, 10, 11, 18))
 #: Bytes of a type of each kind: fixed, and for each of its vlen elements. Kind 0 is no type.
@@ -98,12 +98,19 @@ class Btf:
 
     def has_function(self, name: str) -> bool:
         """Whether the kernel has a function of that name, not inlined everywhere."""
+        # Its linkage, which stands where a struct has its length, is static or global.
+        return self._has(name, _FUNC << 24, _FUNC << 24 | 1)
+
+    def has_variable(self, name: str) -> bool:
+        """Whether the kernel has a variable of that name; only those of each CPU are told."""
+        return self._has(name, _VAR << 24)
+
+    def _has(self, name: str, *kinds: int) -> bool:
         at = self._strings.find(b"\0" + name.encode() + b"\0") + 1
-        if not at:
-            return False
-        # Its type begins with the name's offset and the kind; linkage is static or global.
-        heads = (struct.pack("<II", at, _FUNC << 24 | linkage) for linkage in (0, 1))
-        return any(self._data.find(head) >= 0 for head in heads)
+        # A type begins with its name's offset and its kind.
+        return bool(at) and any(
+            self._data.find(struct.pack("<II", at, kind)) >= 0 for kind in kinds
+        )
 
     def _parse(self, data: bytes) -> None:
         magic, _, _, header, type_off, type_len, str_off, str_len = _HEADER.unpack_from(data)

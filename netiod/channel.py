@@ -15,14 +15,16 @@ from netioctl.wire.errors import ProtocolError
 from netiod import descriptors, handover
 
 #: From the broker: it serves the control socket; a uid needs a gate; it needs none any more;
-#: it is not stuck (every HEARTBEAT seconds).
-READY, OPEN_GATE, CLOSE_GATE, ALIVE = 1, 2, 3, 4
+#: it is not stuck (every HEARTBEAT seconds); the hooks of demand.py are needed (`uid` 1), or
+#: not (0).
+READY, OPEN_GATE, CLOSE_GATE, ALIVE, NEED_HOOKS = 1, 2, 3, 4, 7
 #: From the supervisor: a uid has a gate, process `pid`, and here is the socket to send its frames
-#: into; a uid's gate has died (GATE follows; `pid` 0: it does not, there are too many gates).
-GATE, GATE_ENDED = 5, 6
+#: into; a uid's gate has died (GATE follows; `pid` 0: it does not, there are too many gates); those
+#: hooks are attached (`uid` 1) or not (0).
+GATE, GATE_ENDED, HOOKS = 5, 6, 8
 
-FROM_BROKER = frozenset((READY, OPEN_GATE, CLOSE_GATE, ALIVE))
-FROM_SUPERVISOR = frozenset((GATE, GATE_ENDED))
+FROM_BROKER = frozenset((READY, OPEN_GATE, CLOSE_GATE, ALIVE, NEED_HOOKS))
+FROM_SUPERVISOR = frozenset((GATE, GATE_ENDED, HOOKS))
 
 #: In the place of a uid: the gate of uid 0 and the operators' group.
 OPERATORS = 0xFFFFFFFF
@@ -91,6 +93,10 @@ class Channel:
     def close_gate(self, uid: int) -> None:
         """Broker: `uid` or OPERATORS needs no gate any more; nothing answers."""
         self.send(CLOSE_GATE, uid)
+
+    def need_hooks(self, wanted: bool) -> None:
+        """Broker: something is held, or nothing is; HOOKS answers."""
+        self.send(NEED_HOOKS, int(wanted))
 
     def send(self, op: int, uid: int = 0, pid: int = 0, sock: socket.socket | None = None) -> None:
         """Send one message, with a copy of `sock`.

@@ -41,16 +41,17 @@ class Connections:
     def _add(
         self, number: int, key: bytes, peer_pid: int, ident: bytes, names: bytes | None
     ) -> None:
-        local = remote = b""
+        local = remote = comm = b""
         if names:
             name = self._kernel.unix_names.unpack(names)
             local = name["local"][: name["local_len"]]
             remote = name["remote"][: name["remote_len"]]
+            comm = name["peer_comm"].split(b"\0", 1)[0]
         if number not in self._entries:
             fields = self._kernel.ident.unpack(ident)
             process = (fields["tgid"], fields["start"])
             self._by_process.setdefault(process, array("I")).append(number)
-        entry = frames.Entry(number, peer_pid, ident, local, remote)
+        entry = frames.Entry(number, peer_pid, ident, local, remote, comm)
         self._entries[number] = frames.pack_entry(entry)
         self._keys[number] = key
         if len(self._entries) > self._most * _FULL:
@@ -84,7 +85,7 @@ class Connections:
 
     def _words(self, number: int) -> Connection:
         entry = next(frames.entries(memoryview(self._entries[number])))
-        return describe(entry.ident, entry.peer_pid, entry.local, entry.remote)
+        return describe(entry.ident, entry.peer_pid, entry.local, entry.remote, entry.comm)
 
     def _scan(self, pid: int, start: int) -> Iterator[tuple[Connection, dict[str, Any]]]:
         kernel = self._kernel

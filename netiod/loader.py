@@ -11,15 +11,14 @@ import os
 import platform
 import resource
 import socket
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
-from netiod import attach, btf, hooks, mounts
+from netiod import attach, backends, btf, hooks, mounts
+from netiod.assemble import Assembled, Unavailable, assemble
+from netiod.features import Features, check_ring_buffer
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
@@ -46,10 +45,6 @@ _HELPERS = ("bpf_task_pt_regs",)
 _PAGE = resource.getpagesize()
 _ARCH = {"x86_64": "x86", "aarch64": "arm64"}
 _CAP_SYS_ADMIN, _CAP_BPF = 21, 39
-
-
-class Unavailable(Exception):
-    """A back-end that this kernel does not offer; the text says why."""
 
 
 def run(settings: Settings, channel: socket.socket) -> NoReturn:
@@ -95,42 +90,73 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
     mounts.unshare()
     attach.sweep_kprobes()
+    check_ring_buffer()
+    kernel = Features(types)
+    wanted = [b for b in backends.BACKENDS if settings.backend in ("auto", b.name)]
     rejected: list[dict[str, str]] = []
-    partial: hooks.Backend | None = None
-    for backend in hooks.BACKENDS:
-        if settings.backend not in ("auto", backend.name):
-            continue
+    partial: list[tuple[int, hooks.Backend, str]] = []
+
+    without = () if settings.splice else (backends.SPLICE,)
+
+    def assembled(backend: hooks.Backend) -> Assembled:
+        return assemble(
+            backend, kernel, lambda c: _compile(c, kernel, kernel_h, settings), log, without
+        )
+
+    for backend in wanted:
         try:
-            found = _load(top, backend, kernel_h, types, settings, log)
+            found = assembled(backend)
         except Unavailable as why:
             log(f"back-end {backend.name} not used: {why}")
             rejected.append({"backend": backend.name, "why": str(why)})
             continue
-        if settings.backend == "auto" and found.unseen:
-            # Another one may see it all; this one stays in reserve.
-            unseen = "; ".join(found.unseen)
-            log(f"back-end {backend.name} not used at first: {unseen}")
-            rejected.append({"backend": backend.name, "why": unseen})
-            partial = partial or backend
-            found.bpf.cleanup()
-            continue
-        return found.describe(rejected, settings)
-    if partial is not None:
-        return _load(top, partial, kernel_h, types, settings, log).describe(rejected, settings)
-    reasons = "; ".join(f"{r['backend']}: {r['why']}" for r in rejected)
-    raise NetioError(f"no back-end could be attached: {reasons}")
+        if len(wanted) == 1 or not (found.uncounted or partial):
+            return _describe(found, rejected, settings)
+        # Another one may see more; this one stays in reserve.
+        unseen = "; ".join(found.unseen) or "it is blind to more"
+        log(f"back-end {backend.name} not used at first: {unseen}")
+        partial.append((found.uncounted + len(backend.blind), backend, unseen))
+        found.close()
+    if not partial:
+        reasons = "; ".join(f"{r['backend']}: {r['why']}" for r in rejected)
+        raise NetioError(f"no back-end could be attached: {reasons}")
+    best = min(partial, key=lambda each: each[0])[1]
+    rejected += [{"backend": b.name, "why": why} for _, b, why in partial if b is not best]
+    return _describe(assembled(best), rejected, settings)
 
 
-def _source(top: Path, backend: hooks.Backend, kernel_h: str) -> str:
-    """One text for BCC, which rewrites map calls only in its main file."""
+def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: Settings) -> Any:
+    """A bcc.BPF of C files below bpf/hooks: one text, because BCC rewrites map calls only in its
+    main file."""
+    from bcc import BPF
+
+    class Unattached(BPF):  # type: ignore[misc]
+        """bcc would attach by function name, and give up where one fails."""
+
+        def _trace_autoload(self) -> None:
+            pass
+
+    top = layout.event_h().parent
     parts = [
         (top / "event.h").read_text(),
         _layout_checks(),
         kernel_h,
         *((top / name).read_text() for name in ("core.c", "hooks/regs.h")),
-        *((top / "hooks" / name).read_text() for name in backend.sources),
+        *((top / "hooks" / name).read_text() for name in files),
     ]
-    return "\n".join(parts)
+    cflags = [
+        f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
+        f"-DNETIO_MAX_PIDS={settings.max_pids}",
+        f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
+        f"-DNETIO_MAX_NAMES={MAX_NAMES}",
+        f"-DNETIO_RING_PAGES={settings.ring_size // _PAGE}",
+        f"-DNETIO_META_PAGES={META_RING // _PAGE}",
+        f"-DNETIO_CPUS={os.sysconf('SC_NPROCESSORS_CONF')}",
+        *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if kernel.types.has_function(helper)),
+        *(["-DNETIO_HAS_atomic_fetch"] if kernel.atomic_fetch else []),
+        "-Wno-everything",
+    ]
+    return Unattached(text="\n".join(parts).encode(), cflags=cflags)
 
 
 def _layout_checks() -> str:
@@ -146,100 +172,33 @@ def _layout_checks() -> str:
     return "\n".join(lines)
 
 
-@dataclass
-class _Loaded:
-    """A back-end that is attached: descriptors by hook, what is missing and what that hides."""
-
-    backend: hooks.Backend
-    bpf: Any
-    links: dict[hooks.Hook, int] = field(default_factory=dict)
-    missing: list[dict[str, str]] = field(default_factory=list)
-    unseen: list[str] = field(default_factory=list)
-
-    def describe(
-        self, rejected: list[dict[str, str]], settings: Settings
-    ) -> tuple[dict[str, Any], dict[str, int]]:
-        """What load() returns."""
-        fds = {f"map:{name}": self.bpf[name.encode()].map_fd for name in _MAPS}
-        for hook, link in self.links.items():
-            fds[f"prog:{hook.name}"] = self.bpf.funcs[hook.program.encode()].fd
-            fds[f"link:{hook.name}"] = link
-        info = {
-            "backend": {
-                "name": self.backend.name,
-                "blind": [*self.backend.blind, *self.unseen],
-                "hooks": [hook.name for hook in self.links],
-                "missing": self.missing,
-                "rejected": rejected,
-            },
-            "ring_size": settings.ring_size,
-            "meta_size": META_RING,
-            "broker_capabilities": _broker_capabilities(fds["map:config"]),
-        }
-        return info, fds
-
-
-def _load(
-    top: Path,
-    backend: hooks.Backend,
-    kernel_h: str,
-    types: btf.Btf,
-    settings: Settings,
-    log: Any,
-) -> _Loaded:
-    """Compile a back-end and attach its hooks.
-
-    Raises:
-        Unavailable: it cannot be had on this kernel.
-    """
-    from bcc import BPF
-
-    class Unattached(BPF):  # type: ignore[misc]
-        """bcc would attach by function name, and give up where one fails."""
-
-        def _trace_autoload(self) -> None:
-            pass
-
-    cflags = [
-        f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
-        f"-DNETIO_MAX_PIDS={settings.max_pids}",
-        f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
-        f"-DNETIO_MAX_NAMES={MAX_NAMES}",
-        f"-DNETIO_RING_PAGES={settings.ring_size // _PAGE}",
-        f"-DNETIO_META_PAGES={META_RING // _PAGE}",
-        *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if types.has_function(helper)),
-        "-Wno-everything",
-    ]
-    source = _source(top, backend, kernel_h)
-    with _stderr_kept() as text:
-        try:
-            loaded = _Loaded(backend, Unattached(text=source.encode(), cflags=cflags))
-        except Exception as error:
-            why = _first_error(text()) or _short(error)
-            raise Unavailable(f"does not compile: {why}") from error
-        for hook in (*backend.hooks, *hooks.COMMON):
-            why = ""
-            if hook.kind != hooks.RAW and not types.has_function(hook.point):
-                why = "this kernel has no such function"
-            else:
-                try:
-                    loaded.links[hook] = attach.attach(loaded.bpf, hook)
-                    log(f"hook {hook.name} attached")
-                except Exception as error:
-                    why = _last_error(text()) or _short(error)
-                    if hook.required:
-                        raise Unavailable(f"{hook.name}: {why}") from error
-            if why:
-                log(f"hook {hook.name} not attached: {why}" + (f"; {hook.cost}" * bool(hook.cost)))
-                if hook.cost:
-                    loaded.missing.append({"hook": hook.name, "why": f"{why}; {hook.cost}"})
-                    if hook in backend.hooks and hook.cost not in loaded.unseen:
-                        loaded.unseen.append(hook.cost)
-    if not any(hook in loaded.links for hook in backend.hooks):
-        loaded.bpf.cleanup()
-        raise Unavailable(loaded.missing[0]["why"].split(";")[0])
-    log(f"back-end {backend.name}: {', '.join(hook.name for hook in loaded.links)}")
-    return loaded
+def _describe(
+    found: Assembled, rejected: list[dict[str, str]], settings: Settings
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """What load() returns."""
+    fds = {f"map:{name}": found.bpf[name.encode()].map_fd for name in _MAPS}
+    for hook, link in found.links.items():
+        fds[f"prog:{hook.name}"] = found.bpf.funcs[hook.program.encode()].fd
+        fds[f"link:{hook.name}"] = link
+    profile = attach.kprobe_profile() if found.has_kretprobes else None
+    if profile is not None:
+        fds["file:kprobe_profile"] = profile
+    info = {
+        "backend": {
+            "name": found.backend.name,
+            "blind": list(dict.fromkeys([*found.backend.blind, *found.blind, *found.unseen])),
+            "hooks": [hook.name for hook in found.links],
+            "on_demand": [hook.name for hook in found.links if hook.on_demand],
+            "missing": found.missing,
+            "rejected": rejected,
+        },
+        "counting": [hook.name for hook in found.links if found.counts(hook)],
+        "on_demand": [attach.describe(hook) for hook in found.links if hook.on_demand],
+        "ring_size": settings.ring_size,
+        "meta_size": META_RING,
+        "broker_capabilities": _broker_capabilities(fds["map:config"]),
+    }
+    return info, fds
 
 
 def _broker_capabilities(fd: int) -> list[int]:
@@ -263,30 +222,3 @@ def _broker_capabilities(fd: int) -> list[int]:
         return []
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text())
     return [_CAP_BPF if last >= _CAP_BPF else _CAP_SYS_ADMIN]
-
-
-@contextlib.contextmanager
-def _stderr_kept() -> Iterator[Any]:
-    """What bcc and clang print to descriptor 2 goes to a file; yields a function that reads it."""
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield lambda: os.pread(sink.fileno(), 1 << 20, 0).decode("utf-8", "replace")
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-def _short(error: Exception) -> str:
-    """One line: bcc's own messages may quote the whole program."""
-    return str(error).split("\n", 1)[0][:200]
-
-
-def _first_error(text: str) -> str:
-    return next((line for line in text.splitlines() if "error:" in line), "")
-
-
-def _last_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""

@@ -166,6 +166,13 @@ def _parser() -> argparse.ArgumentParser:
         help="count netlink sockets too, which talk to the kernel and not to a network",
     )
     add(
+        "--no-splice",
+        dest="splice",
+        action="store_false",
+        default=None,
+        help="do not count splice(2) from TCP and unix sockets where that takes hooks of its own",
+    )
+    add(
         "--config",
         metavar="FILE",
         help=f"read this file (default {settings.DEFAULT_CONFIG}, if it exists)",

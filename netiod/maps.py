@@ -34,7 +34,13 @@ class MapFull(MapError):
     """The map holds as many entries as it can (E2BIG)."""
 
 
-def _bpf(command: int, attr: ctypes.Array[ctypes.c_char]) -> int:
+def bpf(command: int, attr: ctypes.Array[ctypes.c_char]) -> int:
+    """bpf(2) with union bpf_attr `attr`; a descriptor, or 0.
+
+    Raises:
+        MapFull: E2BIG.
+        MapError: any other refusal.
+    """
     number = _NR_BPF[platform.machine()]
     result: int = _libc.syscall(number, command, attr, len(attr))
     if result < 0:
@@ -112,7 +118,7 @@ class Map:
             _BATCH.pack_into(attr, 0, *fields)
             last = False
             try:
-                _bpf(_LOOKUP_BATCH, attr)
+                bpf(_LOOKUP_BATCH, attr)
             except MapError as error:
                 if error.errno == errno.ENOSPC:
                     # One hash bucket holds more than a batch.
@@ -138,7 +144,7 @@ class Map:
         # What a command does not use must be zero.
         value = 0 if command == _DELETE else ctypes.addressof(self._value)
         _ELEM.pack_into(self._attr, 0, self.fd, 0, ctypes.addressof(self._key), value, flags)
-        _bpf(command, self._attr)
+        bpf(command, self._attr)
 
 
 class ProgramInfo:
@@ -149,7 +155,7 @@ class ProgramInfo:
         info = ctypes.create_string_buffer(_PROG_INFO_SIZE)
         attr = ctypes.create_string_buffer(_INFO.size)
         _INFO.pack_into(attr, 0, fd, _PROG_INFO_SIZE, ctypes.addressof(info))
-        _bpf(_GET_INFO, attr)
+        bpf(_GET_INFO, attr)
         raw = info.raw
         self.name = raw[_PROG_NAME : _PROG_NAME + 16].split(b"\0", 1)[0].decode("ascii", "replace")
         self.run_time_ns, self.run_cnt, self.misses = struct.unpack_from(

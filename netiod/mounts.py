@@ -1,4 +1,5 @@
-"""What the loader sees of the file system: tracefs, and a short list of kernel symbols.
+"""What the loader sees of the file system: tracefs, the root of all cgroups, and a short
+list of kernel symbols.
 
 bcc reads all of the kernel's 120,000 symbols, several times, to ask for the two below, which every
 kernel with a ring buffer has; that is half the time that loading takes.
@@ -11,17 +12,19 @@ import tempfile
 from pathlib import Path
 
 TRACEFS = Path("/sys/kernel/tracing")
+_CGROUP = Path("/sys/fs/cgroup")
 _SYMBOLS = ("bpf_probe_read_kernel", "bpf_probe_read_user")
 #: <linux/sched.h>, <linux/mount.h>
 _CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 1 << 12, 1 << 14, 1 << 18
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_HARMLESS = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
 
 
 def unshare() -> None:
     """Give the calling process mounts of its own: /proc/kallsyms with just what bcc asks for,
-    and tracefs if nobody has mounted it (kretprobes with room for many threads are made there).
+    and tracefs (tracepoints, kretprobes) if nobody has mounted it.
 
-    Where the kernel refuses, loading takes longer, and kprobes need a tracefs from elsewhere.
+    Where the kernel refuses, loading takes longer, and tracefs must be there already.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS) or _mount(libc, None, "/", None, _MS_REC | _MS_PRIVATE):
@@ -31,8 +34,24 @@ def unshare() -> None:
             symbols.write(f"ffffffff81000000 T {name}\n".encode())
         symbols.flush()
         _mount(libc, symbols.name, "/proc/kallsyms", None, _MS_BIND)
-    if not (TRACEFS / "kprobe_events").exists():
-        _mount(libc, "tracefs", str(TRACEFS), "tracefs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    if not (TRACEFS / "events").exists():
+        _mount(libc, "tracefs", str(TRACEFS), "tracefs", _HARMLESS)
+
+
+def cgroup_root() -> Path:
+    """Where the hierarchy of cgroup v2 is mounted; mounted here if it is nowhere.
+
+    Raises:
+        FileNotFoundError: it cannot be had.
+    """
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        words = line.split(" ")
+        if words[2] == "cgroup2":
+            return Path(words[1])
+    _mount(ctypes.CDLL(None, use_errno=True), "cgroup2", str(_CGROUP), "cgroup2", _HARMLESS)
+    if not (_CGROUP / "cgroup.controllers").exists():
+        raise FileNotFoundError("no cgroup v2 hierarchy can be mounted")
+    return _CGROUP
 
 
 def _mount(

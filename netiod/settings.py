@@ -47,6 +47,8 @@ class Settings:
     max_pids: int = 16384
     #: Count netlink sockets too.
     netlink: bool = False
+    #: Count splice(2) from sockets where that takes hooks of its own.
+    splice: bool = True
     #: Log each hook, and tracebacks.
     verbose: bool = False
 
@@ -169,6 +171,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "max_connections": _count(1 << 24),
     "max_pids": _count(1 << 22),
     "netlink": _flag,
+    "splice": _flag,
     "verbose": _flag,
 }
 #: Every key that a file may have; a test holds it equal to the fields of Settings.

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from netioctl import __version__
 from netioctl.wire.errors import NetioError, ProtocolError
 from netiod import channel, children, descriptors, handover, privileges
+from netiod.demand import Attacher
 from netiod.gates import Gates
 from netiod.keeper import BrokerRun, Keeper
 from netiod.settings import Settings
@@ -59,6 +60,7 @@ class Supervisor:
         self._loader_end: socket.socket | None = None
         self._load_until = 0.0
         self._loaded: handover.Loaded | None = None
+        self._attacher: Attacher | None = None
         self._broker_channel: channel.Channel | None = None
         self._next_alive = 0.0
         self._was_ready = self._stopping = False
@@ -164,6 +166,7 @@ class Supervisor:
                 raise message.error
             elif isinstance(message, handover.Loaded):
                 self._loaded = message
+                self._attacher = Attacher(message)
                 self._leave_loader()
                 self._keeper.hand_over(message)
             else:
@@ -209,6 +212,8 @@ class Supervisor:
             self._gates.open(uid)
         elif op == channel.CLOSE_GATE:
             self._gates.close(uid)
+        elif op == channel.NEED_HOOKS and self._attacher is not None:
+            self._keeper.tell(channel.HOOKS, int(self._attacher.set(bool(uid))), 0, None)
         elif op == channel.READY:
             self._ready()
 

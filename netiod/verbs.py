@@ -55,14 +55,16 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
     done, errors = _each(params, attach)
     result = {"endpoint": None, "processes": done, "errors": errors, "missed": missed}
     if not (done and stream):
-        return result
+        return _when_hooked(broker, connection, ident, result)
 
     def answer(endpoint: str | None) -> None:
         if endpoint is None:
             text = "the stream cannot be opened; netiod's log says why"
             connection.answer(ident, RequestError(text, Code.INTERNAL_ERROR))
         else:
-            connection.answer(ident, {**result, "endpoint": endpoint})
+            full = {**result, "endpoint": endpoint}
+            if not isinstance(_when_hooked(broker, connection, ident, full), Later):
+                connection.answer(ident, full)
 
     # `answer` is called from the loop, never from within open().
     broker.gates.open(connection, answer)
@@ -81,7 +83,7 @@ def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) ->
     return {"published": published}
 
 
-def add(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
+def add(broker: Broker, connection: Connection, ident: Any, params: Object) -> Any:
     """Attach processes until `remove` or their exit."""
 
     def attach(pid: int) -> Object:
@@ -91,7 +93,7 @@ def add(broker: Broker, connection: Connection, _ident: Any, params: Object) -> 
         return _process(holding, fresh=fresh, notice=notice)
 
     done, errors = _each(params, attach)
-    return {"processes": done, "errors": errors}
+    return _when_hooked(broker, connection, ident, {"processes": done, "errors": errors})
 
 
 def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
@@ -213,6 +215,13 @@ def _program(name: str, fd: int) -> Object:
         "run_time_ns": info.run_time_ns if counted else None,
         "run_cnt": info.run_cnt if counted else None,
     }
+
+
+def _when_hooked(broker: Broker, connection: Connection, ident: Any, result: Object) -> Any:
+    """`result`; or Later, where hooks must be attached first for everything to be seen."""
+    broker.demand.need(bool(broker.holdings.living))
+    waits = broker.demand.when_met(lambda: connection.answer(ident, result))
+    return Later() if waits else result
 
 
 def _process(holding: Holding, *, fresh: bool = False, notice: str | None = None) -> Object:

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Back-end "fexit": functions.c by BPF trampolines on entry and return (BTF, 5.5):
- * the cheapest way where the tracepoints are missing. A trampoline skips a program while another
- * thread is preempted inside it on that CPU, so under preemption operations can be missed; the
- * kernel counts them (recursion_misses), and netio shows that count as loss.
- * Not seen: getsockopt(TCP_ZEROCOPY_RECEIVE).
+ * How programs on functions are declared and find their arguments, by BPF trampolines on entry
+ * and return (BTF, 5.5): the cheapest way where the tracepoints are missing. A trampoline skips a
+ * program while another thread is preempted inside it on that CPU, so under preemption operations
+ * can be missed; the kernel counts them (recursion_misses), and netio shows that count as loss.
  */
 
 /* Arguments come as 64-bit words; a return value stands behind the last of them. */
@@ -12,6 +11,5 @@
 	if (!wanted) return 0
 #define ENTRY(name) int kfunc__##name(unsigned long long *ctx)
 #define ARG(i) ctx[i]
-#define RETURN(name, fn, nargs, type, dir) \
-	int kretfunc__##name(unsigned long long *ctx) \
-	{ WANTED; return leave(wanted, fn, (type)ctx[nargs], dir); }
+#define RETURN(name) int kretfunc__##name(unsigned long long *ctx)
+#define RESULT(nargs) ctx[nargs]

@@ -63,19 +63,19 @@ static __always_inline int nests(u32 outer, u32 fn)
 	}
 }
 
-static __always_inline void enter(u32 fn, struct sock *sk, u32 flags, struct msghdr *msg,
-				  u64 name, u64 room)
+static __always_inline int enter(u32 fn, struct sock *sk, u32 flags, struct msghdr *msg,
+				 u64 name, u64 room)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct noted *outer = noted.lookup(&id), fresh = {};
 	u32 nr = call_under_way();
 
 	if (outer && nests(outer->fn, fn) && outer->nr == nr)
-		return;
+		return 0;
 	if (!sk) {
 		if (outer)
 			noted.delete(&id);
-		return;
+		return 0;
 	}
 	fresh.sk = sk;
 	fresh.fn = fn;
@@ -89,19 +89,22 @@ static __always_inline void enter(u32 fn, struct sock *sk, u32 flags, struct msg
 	if (name)
 		peer_from_user(&fresh.peer, name);
 	noted.update(&id, &fresh);
+	return 0;
 }
 
 /*
  * The sender of a datagram is known when sock_recvmsg returns, inside the function that is
- * counted, which has given up its own copy when it returns itself.
+ * counted, which has given up its own copy when it returns itself. Of UDP it is known before,
+ * from the datagram, though the caller may not have asked for it.
  */
-static __always_inline void receiving(struct msghdr *msg)
+static __always_inline int receiving(struct msghdr *msg)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct noted *outer = noted.lookup(&id);
 
 	if (outer)
 		outer->msg = msg;
+	return 0;
 }
 
 static __always_inline void received(struct noted *outer)
@@ -111,6 +114,16 @@ static __always_inline void received(struct noted *outer)
 	outer->msg = NULL;
 	if (msg)
 		peer_from_kernel(&outer->peer, READ(msg->msg_name));
+}
+
+static __always_inline int received_from(struct sk_buff *skb)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	struct noted *outer = noted.lookup(&id);
+
+	if (outer && !READ(outer->sk->__sk_common.skc_dport))
+		peer_from_skb(&outer->peer, skb);
+	return 0;
 }
 
 static __always_inline int leave(u64 wanted, u32 fn, long ret, u32 dir)
@@ -124,7 +137,8 @@ static __always_inline int leave(u64 wanted, u32 fn, long ret, u32 dir)
 		return 0;
 	if (fn == FN_SOCK_RECVMSG)
 		received(outer);
-	if (outer->fn != fn)
+	/* The inner one's, where the entry of this one was missed and the return of that one. */
+	if (outer->fn != fn && !nests(fn, outer->fn))
 		return 0;
 	in = *outer;
 	noted.delete(&id);
@@ -134,6 +148,6 @@ static __always_inline int leave(u64 wanted, u32 fn, long ret, u32 dir)
 	op.bytes = dir == NETIO_DIR_RECV ? delivered(ret, in.room) : ret;
 	op.ops = 1;
 	op.dir = dir;
-	op.call = call_of(in.nr);
+	op.call = by_worker() ? NETIO_CALL_IO_URING : call_of(in.nr);
 	return account(wanted, in.sk, &head, &in.peer, &op);
 }

@@ -21,7 +21,9 @@ static __always_inline u32 call_of(u64 nr)
 	case NR_sendfile: return NETIO_CALL_SENDFILE;
 	case NR_splice: return NETIO_CALL_SPLICE;
 	case NR_io_submit: return NETIO_CALL_AIO;
+	case NR_io_uring_setup:
 	case NR_io_uring_enter: return NETIO_CALL_IO_URING;
+	case NR_getsockopt: return NETIO_CALL_GETSOCKOPT;
 	default: return NETIO_CALL_UNKNOWN;
 	}
 }
@@ -35,6 +37,7 @@ static __always_inline void peer_from_msghdr(struct peer *peer, u64 msghdr)
 		peer_from_user(peer, name);
 }
 
+#define IOU_ 0x2d756f69	/* "iou-", little-endian */
 #define NO_LIMIT (~0ULL)
 #define MAX_IOV 64		/* buffers of one message that are looked at */
 
@@ -81,14 +84,58 @@ static __always_inline struct pt_regs *user_regs(void)
 }
 
 /*
- * Which call is under way. Where the helper is there, the verifier knows what these registers are
- * and lets us load them, a tenth of a read's cost.
+ * Whether one of io_uring's own threads, iou-wrk-PID or iou-sqp-PID, is at work: the registers that
+ * it was given are those of whatever call its maker was in. (The flag for it has had two values.)
+ * Where the helper is there, the verifier knows what its result is and lets us load from it, a
+ * tenth of a read's cost.
  */
+static __always_inline int by_worker(void)
+{
+#ifdef NETIO_HAS_bpf_task_pt_regs
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return *(volatile u32 *)task->comm == IOU_;
+#else
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u32 name = 0;
+
+	bpf_probe_read_kernel(&name, sizeof(name), task->comm);
+	return name == IOU_;
+#endif
+}
+
+/* Which call is under way; loaded, where these registers may be. */
 static __always_inline u32 this_call(struct pt_regs *regs)
 {
+	if (by_worker())
+		return NETIO_CALL_IO_URING;
 #ifdef NETIO_HAS_bpf_task_pt_regs
 	return call_of(*(volatile typeof(regs->NETIO_SYSCALL_NR) *)&regs->NETIO_SYSCALL_NR);
 #else
 	return call_of(READ(regs->NETIO_SYSCALL_NR));
 #endif
+}
+
+/*
+ * What getsockopt(TCP_ZEROCOPY_RECEIVE) has received: `length` bytes mapped and `copybuf_len` copied,
+ * of struct tcp_zerocopy_receive (uapi/linux/tcp.h) at `optval`. How much of the struct a kernel
+ * knows it says in *optlen; what it does not know is still as the process wrote it.
+ */
+static __always_inline int zerocopy_received(u64 wanted, struct sock *sk, u64 optval, u64 optlen)
+{
+	struct head head = {};
+	struct op op = {};
+	u32 mapped = 0, copied = 0, known = 0;
+
+	if (!sk || bpf_probe_read_user(&known, sizeof(known), (void *)optlen) ||
+	    bpf_probe_read_user(&mapped, sizeof(mapped), (void *)(optval + 8)))
+		return 0;
+	if (known >= 36 && bpf_probe_read_user(&copied, sizeof(copied), (void *)(optval + 32)))
+		return 0;
+	read_head(&head, sk);
+	op.bytes = (u64)mapped + copied;
+	op.ops = 1;
+	op.dir = NETIO_DIR_RECV;
+	op.call = NETIO_CALL_GETSOCKOPT;
+	return account(wanted, sk, &head, NULL, &op);
 }

@@ -4,15 +4,14 @@
  *
  * They fire in sock_sendmsg and sock_recvmsg, below every system call and io_uring, once an
  * operation and with its result, so nothing is counted twice and no state is kept. What moves
- * bytes without these functions is not seen: splice from a socket into a pipe, and
- * getsockopt(TCP_ZEROCOPY_RECEIVE).
+ * bytes without these functions, and whom a datagram came from or went to, is for the hooks
+ * beside them: splice.h, zerocopy.c, peers.h. What these programs hang on is said in
+ * tracepoint_raw.c and tracepoint_classic.c.
  */
 
-RAW_TRACEPOINT_PROBE(sock_send_length)
+static __always_inline int sent(struct sock *sk, int ret)
 {
 	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
-	struct sock *sk = (void *)ctx->args[0];
-	int ret = (int)ctx->args[1];
 	struct pt_regs *regs;
 	struct peer peer = {};
 	struct head head = {};
@@ -31,20 +30,23 @@ RAW_TRACEPOINT_PROBE(sock_send_length)
 			peer_from_user(&peer, READ(regs->NETIO_ARG4));
 		else if (op.call == NETIO_CALL_SENDMSG)
 			peer_from_msghdr(&peer, READ(regs->NETIO_ARG1));
+#ifdef NETIO_PEER_NOTES
+		else
+			noted_peer(&peer, sk, NETIO_DIR_SEND);
+#endif
 	}
 	return account(wanted, sk, &head, &peer, &op);
 }
 
-RAW_TRACEPOINT_PROBE(sock_recv_length)
+static __always_inline int received(struct sock *sk, int ret, int flags)
 {
 	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
-	struct sock *sk = (void *)ctx->args[0];
-	int ret = (int)ctx->args[1];
 	struct pt_regs *regs;
+	struct peer peer = {};
 	struct head head = {};
 	struct op op = {};
 
-	if (!wanted || ret <= 0 || (int)ctx->args[2] & (MSG_PEEK | MSG_ERRQUEUE))
+	if (!wanted || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE))
 		return 0;
 	regs = user_regs();
 	read_head(&head, sk);
@@ -52,11 +54,19 @@ RAW_TRACEPOINT_PROBE(sock_recv_length)
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;
 	op.call = this_call(regs);
-	if ((int)ctx->args[2] & MSG_TRUNC) {
+	if (flags & MSG_TRUNC) {
 		if (op.call == NETIO_CALL_RECVFROM)
 			op.bytes = delivered(ret, READ(regs->NETIO_ARG2));
 		else if (op.call == NETIO_CALL_RECVMSG || op.call == NETIO_CALL_RECVMMSG)
 			op.bytes = delivered(ret, room_of_msghdr(READ(regs->NETIO_ARG1), MAX_IOV));
 	}
-	return account(wanted, sk, &head, NULL, &op);
+#ifdef NETIO_SPLICES
+	if (op.call == NETIO_CALL_SPLICE || op.call == NETIO_CALL_IO_URING)
+		splice_counted();
+#endif
+#ifdef NETIO_PEER_NOTES
+	if (is_unconnected(&head))
+		noted_peer(&peer, sk, NETIO_DIR_RECV);
+#endif
+	return account(wanted, sk, &head, &peer, &op);
 }

@@ -12,7 +12,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from netiod.hooks import BACKENDS
+from netiod.backends import BACKENDS
 from tests.accuracy import matrix, page, results
 from tests.accuracy.programs import TOP, AccuracyError, Generator, build, private_daemon
 from tests.accuracy.results import Operation, Run, Status

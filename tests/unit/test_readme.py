@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netiod import hooks, settings
+from netiod import backends, settings
 
 TOP = Path(__file__).resolve().parents[2]
 README = (TOP / "README.md").read_text()
@@ -109,11 +109,11 @@ def test_no_other_command_of_the_script() -> None:
     assert {found for line in CODE for found in re.findall(r"\./netio ([a-z]+)", line)} <= listed
 
 
-@pytest.mark.parametrize("backend", hooks.BACKENDS, ids=lambda backend: backend.name)
-def test_limits_name_each_back_end_and_what_it_cannot_see(backend: hooks.Backend) -> None:
+@pytest.mark.parametrize("backend", backends.BACKENDS, ids=lambda backend: backend.name)
+def test_limits_name_each_back_end_and_what_it_cannot_see(backend: backends.Backend) -> None:
     rows = [row for row in section("Limits").splitlines() if f"| `{backend.name}` |" in row]
     assert len(rows) == 1
-    for blind in backend.blind:
+    for blind in backend.every_blind():
         assert blind in rows[0]
 
 

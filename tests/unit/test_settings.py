@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from netioctl.wire.errors import ConfigError
-from netiod import hooks, settings
+from netiod import backends, settings
 
 NO_FILE: dict[str, object] = {}
 
@@ -55,7 +55,7 @@ def test_the_shipped_file_names_only_keys_with_their_defaults(tmp_path: Path) ->
 
 
 def test_backends_are_those_that_there_are() -> None:
-    assert tuple(b.name for b in hooks.BACKENDS) == settings.BACKENDS
+    assert tuple(b.name for b in backends.BACKENDS) == settings.BACKENDS
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,12 @@ struct pt_regs {
 #define NR_splice 76
 #define NR_sendto 206
 #define NR_recvfrom 207
+#define NR_getsockopt 209
 #define NR_sendmsg 211
 #define NR_recvmsg 212
 #define NR_recvmmsg 243
 #define NR_sendmmsg 269
 #define NR_preadv2 286
 #define NR_pwritev2 287
+#define NR_io_uring_setup 425
 #define NR_io_uring_enter 426

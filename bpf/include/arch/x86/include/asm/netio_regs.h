@@ -31,6 +31,7 @@ struct pt_regs {
 #define NR_recvfrom 45
 #define NR_sendmsg 46
 #define NR_recvmsg 47
+#define NR_getsockopt 55
 #define NR_io_submit 209
 #define NR_splice 275
 #define NR_preadv 295
@@ -39,4 +40,5 @@ struct pt_regs {
 #define NR_sendmmsg 307
 #define NR_preadv2 327
 #define NR_pwritev2 328
+#define NR_io_uring_setup 425
 #define NR_io_uring_enter 426

@@ -1,0 +1,73 @@
+"""Hooks that every process of the host pays for, attached only while something is held.
+
+The supervisor holds their programs and attaches and detaches them (Attacher); the broker knows
+when they are needed (Demand). Between the two a message of channel.py says "on" or "off".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from netiod import attach, descriptors, handover
+from netiod.maps import MapError
+
+_LOG = logging.getLogger("netiod.demand")
+
+
+class Attacher:
+    """The supervisor's side. The loader leaves the hooks attached, as a proof that they can be."""
+
+    def __init__(self, loaded: handover.Loaded) -> None:
+        self._loaded = loaded
+        self._hooks: list[dict[str, Any]] = loaded.info.get("on_demand", [])
+
+    def set(self, wanted: bool) -> bool:
+        """Attach or detach them all; whether all are attached now."""
+        fds = self._loaded.fds
+        for hook in self._hooks:
+            link = handover.LINK + hook["name"]
+            if wanted and link not in fds:
+                try:
+                    fds[link] = attach.reattach(hook, fds["prog:" + hook["name"]])
+                except (OSError, MapError) as error:
+                    _LOG.warning("hook %s cannot be attached again: %s", hook["name"], error)
+                    return False
+            elif not wanted and link in fds:
+                descriptors.close([fds.pop(link)])
+        return wanted
+
+
+class Demand:
+    """The broker's side: `ask` tells the supervisor what is wanted, which answers by answered()."""
+
+    def __init__(self, hooks: list[Any], ask: Callable[[bool], None]) -> None:
+        self._hooks, self._ask = hooks, ask
+        self._wanted: bool | None = None
+        self._attached = False
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def need(self, wanted: bool) -> None:
+        """Something is held, or nothing is."""
+        if self._hooks and wanted != self._wanted:
+            self._wanted = wanted
+            if not wanted:
+                self._attached = False
+            self._ask(wanted)
+
+    def answered(self, attached: bool) -> None:
+        """The supervisor has attached the hooks, or could not, or has detached them."""
+        if bool(self._wanted) and not attached:
+            _LOG.warning("hooks are missing: the supervisor's log says why")
+        self._attached = bool(self._wanted)
+        while self._attached and self._waiting:
+            self._waiting.popleft()()
+
+    def when_met(self, act: Callable[[], None]) -> bool:
+        """Call `act` when the hooks are attached; False, and it is not called, if they are."""
+        if not self._hooks or self._attached:
+            return False
+        self._waiting.append(act)
+        return True
