@@ -46,8 +46,14 @@ static __always_inline int received(struct sock *sk, int ret, int flags)
 	struct head head = {};
 	struct op op = {};
 
-	if (!wanted || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE))
+	if (!wanted || ret <= 0)
 		return 0;
+	if (flags & (MSG_PEEK | MSG_ERRQUEUE)) {
+#ifdef NETIO_PEER_NOTES
+		noted_peer(&peer, sk, NETIO_DIR_RECV);	/* not for the next one to find */
+#endif
+		return 0;
+	}
 	regs = user_regs();
 	read_head(&head, sk);
 	op.bytes = ret;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -15,15 +16,11 @@ class Known(NamedTuple):
     reason: str
 
 
-_ZEROCOPY = (
-    "getsockopt(TCP_ZEROCOPY_RECEIVE) maps or copies data inside TCP itself, past every function "
-    "that the hooks stand on"
-)
 _SYSCALL = "what moves bytes without a system call of its own for each operation is not seen"
 
 _SPLICE = (
-    "splice(2) from these into a pipe calls neither sock_recvmsg nor its tracepoint; from others "
-    "it does"
+    "where the kernel has no kprobes, splice(2) is seen as a system call; io_uring's is none, and "
+    "from these sockets it does not pass sock_recvmsg's tracepoint"
 )
 
 _URING_ROOM = (
@@ -32,19 +29,45 @@ _URING_ROOM = (
 )
 
 KNOWN = (
-    Known("*", "tcp*", "zerocopy-receive-*", _ZEROCOPY),
-    Known("tracepoint", "tcp*", "*splice-from-socket*", _SPLICE),
-    Known("tracepoint", "ktls*", "*splice-from-socket*", _SPLICE),
-    Known("tracepoint", "unix-stream", "*splice-from-socket*", _SPLICE),
+    Known("tracepoint", "tcp*", "uring-splice-from-socket", _SPLICE),
+    Known("tracepoint", "mptcp*", "uring-splice-from-socket", _SPLICE),
+    Known("tracepoint", "ktls*", "uring-splice-from-socket", _SPLICE),
+    Known("tracepoint", "unix-stream", "uring-splice-from-socket", _SPLICE),
     Known("tracepoint", "*", "uring-*-trunc", _URING_ROOM),
     Known("syscall", "*", "uring-*", _SYSCALL),
     Known("syscall", "*", "aio-*", _SYSCALL),
 )
 
+_NOT_ASKED = (
+    "all bytes are counted, but who sent the datagram is not known, as the call does not ask for "
+    "it; where the kernel has kprobes, the tracepoint back-end knows it all the same"
+)
+#: Calls that receive and do not ask for the sender's address.
+_PLAIN = (
+    *("read", "readv", "preadv2", "recv", "recv-peeked", "recv-short", "recv-trunc"),
+    *("recv-waitall", "recv-wait", "recv-half-efault", "splice-from-socket*", "aio-*"),
+    *("uring-read*", "uring-recv", "uring-recv-*", "uring-splice-from-socket"),
+)
+
+#: Bytes exact, peer unknown.
+NO_PEER = (
+    *(Known("tracepoint", "*-unconnected", op, _NOT_ASKED) for op in _PLAIN),
+    *(Known("syscall", "*-unconnected", op, _NOT_ASKED) for op in _PLAIN),
+)
+
 
 def known(backend: str, family: str, op: str) -> Known | None:
     """The exception that this operation falls under, or None."""
-    for each in KNOWN:
+    return _find(KNOWN, backend, family, op)
+
+
+def known_peer(backend: str, family: str, op: str) -> Known | None:
+    """The exception that the peer of this operation falls under, or None."""
+    return _find(NO_PEER, backend, family, op)
+
+
+def _find(table: Iterable[Known], backend: str, family: str, op: str) -> Known | None:
+    for each in table:
         patterns = ((backend, each.backend), (family, each.family), (op, each.op))
         if all(fnmatchcase(name, pattern) for name, pattern in patterns):
             return each

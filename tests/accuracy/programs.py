@@ -52,12 +52,13 @@ class Offer(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What the calls of one process returned."""
+    """What the calls of one process returned; `peer`: ADDRESS:PORT of the other end, if told."""
 
     pid: int
     direction: str
     bytes: int
     ops: int
+    peer: str = ""
 
 
 class Report(NamedTuple):
@@ -108,7 +109,8 @@ class Generator:
                 watch(int(words[1]))
                 self._tell("go")
             elif words[0] == "moved":
-                moved.append(Moved(int(words[1]), words[2], int(words[3]), int(words[4])))
+                numbers = int(words[3]), int(words[4])
+                moved.append(Moved(int(words[1]), words[2], *numbers, *words[5:6]))
             elif words[0] == "note":
                 notes.append(" ".join(words[1:]))
             else:

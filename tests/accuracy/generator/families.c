@@ -238,7 +238,7 @@ int tcp_pair(int domain, int fds[2])
 }
 
 static const struct op *const common[] = {send_ops, recv_ops, aio_ops, uring_ops, udp_ops,
-					   tcp_ops, end_ops, NULL};
+					   several_ops, tcp_ops, end_ops, NULL};
 static const struct op *const fastopen[] = {fastopen_ops, NULL};
 static const struct op *const netlink[] = {netlink_ops, NULL};
 static const struct op *const attribution[] = {attribution_ops, process_ops, NULL};
@@ -256,8 +256,10 @@ const struct family families[] = {
 	{"udp4", PLAIN_UDP | CONNECTED, AF_INET, SOCK_DGRAM, 0, open_datagram, common},
 	{"udp6", PLAIN_UDP | CONNECTED, AF_INET6, SOCK_DGRAM, 0, open_datagram, common},
 	{"udp-mapped", PLAIN_UDP | CONNECTED, AF_UNSPEC, SOCK_DGRAM, 0, open_datagram, common},
-	{"udp4-unconnected", PLAIN_UDP, AF_INET, SOCK_DGRAM, 0, open_datagram, common},
-	{"udp6-unconnected", PLAIN_UDP, AF_INET6, SOCK_DGRAM, 0, open_datagram, common},
+	{"udp4-unconnected", PLAIN_UDP | UNCONNECTED, AF_INET, SOCK_DGRAM, 0, open_datagram, common},
+	{"udp6-unconnected", PLAIN_UDP | UNCONNECTED, AF_INET6, SOCK_DGRAM, 0, open_datagram, common},
+	{"udp-mapped-unconnected", PLAIN_UDP | UNCONNECTED, AF_UNSPEC, SOCK_DGRAM, 0, open_datagram,
+	 common},
 	{"udplite4", ANY_MESSAGES, AF_INET, SOCK_DGRAM, UDPLITE, open_datagram, common},
 	{"udplite6", ANY_MESSAGES, AF_INET6, SOCK_DGRAM, UDPLITE, open_datagram, common},
 	{"icmp4", ANY_MESSAGES | ECHO, AF_INET, SOCK_DGRAM, IPPROTO_ICMP, open_ping, common},

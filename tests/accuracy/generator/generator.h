@@ -31,6 +31,7 @@ enum kind {
 	URGENT = 128,		/* MSG_OOB */
 	ECHO = 256,		/* what `a` sends is answered by the kernel */
 	ZEROCOPY = 512,		/* SO_ZEROCOPY may be asked for */
+	UNCONNECTED = 1024,	/* each datagram has a peer of its own */
 };
 
 struct ends {
@@ -75,6 +76,8 @@ extern unsigned char out[65536];	/* what is sent; begins with what the family de
 extern unsigned char in[65536];		/* what is received */
 extern int calls;	/* messages that the operation moved, if not 1 */
 void moved(pid_t pid, const char *dir, long bytes, long ops);
+/* The same, with whom: the address of an IP socket. */
+void moved_with(const struct sockaddr_storage *peer, const char *dir, long bytes);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void watch(pid_t pid);		/* has the driver watch another process, too */
 int write_file(const char *path, const char *text);
@@ -111,7 +114,7 @@ struct msghdr *message(struct ends *ends, void *at, size_t n);
 int memory_file(void);
 
 extern const struct op send_ops[], recv_ops[], end_ops[], aio_ops[], uring_ops[], tcp_ops[],
-	udp_ops[], fastopen_ops[], netlink_ops[], attribution_ops[], process_ops[], load_ops[];
+	udp_ops[], several_ops[], fastopen_ops[], netlink_ops[], attribution_ops[], process_ops[], load_ops[];
 
 /* processes.c: what the generator does when a process of its own executes it anew */
 int after_exec(int fd, long n);

@@ -8,7 +8,8 @@
  * Then each line "run NAME" on stdin is answered by lines on stdout:
  *
  *     watch PID                    another process takes part; goes on when told "go"
- *     moved PID send|recv BYTES OPS    what the calls of that process returned
+ *     moved PID send|recv BYTES OPS [PEER]    what the calls of that process returned, and for
+ *                             one on an IP socket who is at the other end, as ADDRESS:PORT
  *     note TEXT
  *     done                         the end: what `moved` says is what must be counted
  *     absent ERRNO TEXT            the end: the kernel refuses this call; nothing moved
@@ -16,6 +17,7 @@
  */
 #include "generator.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -35,6 +37,41 @@ void moved(pid_t pid, const char *dir, long bytes, long ops)
 {
 	if (bytes > 0)
 		printf("moved %d %s %ld %ld\n", pid, dir, bytes, ops);
+}
+
+/* ADDRESS:PORT, or nothing where it is no address of IP. */
+static void print_address(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *v4 = (const void *)address;
+	const struct sockaddr_in6 *v6 = (const void *)address;
+	char text[INET6_ADDRSTRLEN];
+
+	if (address->ss_family == AF_INET)
+		printf(" %s:%d", inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text)),
+		       ntohs(v4->sin_port));
+	else if (address->ss_family == AF_INET6)
+		printf(" [%s]:%d", inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text)),
+		       ntohs(v6->sin6_port));
+}
+
+static void moved_to_end(const struct ends *ends, const char *dir, long bytes)
+{
+	struct sockaddr_storage peer = ends->to;
+	socklen_t len = sizeof(peer);
+
+	printf("moved %d %s %ld %d", getpid(), dir, bytes, calls);
+	if (ends->to_len || (ends->a >= 0 && !getpeername(ends->a, (void *)&peer, &len)))
+		print_address(&peer);
+	printf("\n");
+}
+
+void moved_with(const struct sockaddr_storage *peer, const char *dir, long bytes)
+{
+	if (bytes <= 0)
+		return;
+	printf("moved %d %s %ld 1", getpid(), dir, bytes);
+	print_address(peer);
+	printf("\n");
 }
 
 void note(const char *format, ...)
@@ -86,7 +123,7 @@ static void run(const struct op *op, struct ends *ends, size_t n)
 	got = op->run(ends, n);
 	number = errno;
 	if (got > 0)
-		moved(getpid(), op->dir, got, calls);
+		moved_to_end(ends, op->dir, got);
 	if (op->wants == WHATEVER || (op->wants == BYTES && got > 0) ||
 	    (op->wants == NOTHING && got == 0) || (op->wants == FAILURE && got < 0) ||
 	    (op->wants > ERROR && got < 0 && number == op->wants - ERROR))

@@ -66,11 +66,16 @@ static int receive_several(struct ends *ends, struct mmsghdr *messages, size_t n
 	for (int i = 0; i < 3; i++)
 		messages[i] = (struct mmsghdr){{0}, 0};
 	for (int i = 0; i < 3; i++) {
+		static struct sockaddr_storage from[3];
 		static struct iovec parts[3];
 
 		parts[i] = (struct iovec){in + i * n, n};
 		messages[i].msg_hdr.msg_iov = &parts[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
+		if (ends->to_len) {
+			messages[i].msg_hdr.msg_name = &from[i];
+			messages[i].msg_hdr.msg_namelen = sizeof(from[i]);
+		}
 	}
 	return recvmmsg(ends->a, messages, 3, flags | MSG_WAITFORONE, NULL);
 }

@@ -25,14 +25,16 @@ struct iovec *split(void *at, size_t n)
 
 struct msghdr *message(struct ends *ends, void *at, size_t n)
 {
+	static struct sockaddr_storage from;
 	static struct msghdr header;
 
 	memset(&header, 0, sizeof(header));
 	header.msg_iov = split(at, n);
 	header.msg_iovlen = 2;
-	if (ends->to_len && at == out) {
-		header.msg_name = &ends->to;
-		header.msg_namelen = ends->to_len;
+	if (ends->to_len) {
+		/* Whoever receives asks for the sender. */
+		header.msg_name = at == out ? &ends->to : &from;
+		header.msg_namelen = at == out ? ends->to_len : sizeof(from);
 	}
 	return &header;
 }
