@@ -53,21 +53,24 @@ class Demand:
         """Something is held, or nothing is."""
         if self._hooks and wanted != self._wanted:
             self._wanted = wanted
-            if not wanted:
-                self._attached = False
+            self._attached = False
             self._ask(wanted)
 
     def answered(self, attached: bool) -> None:
         """The supervisor has attached the hooks, or could not, or has detached them."""
-        if bool(self._wanted) and not attached:
+        if not self._wanted:
+            return
+        if not attached:
             _LOG.warning("hooks are missing: the supervisor's log says why")
-        self._attached = bool(self._wanted)
-        while self._attached and self._waiting:
+        # Without them, what is answered is what there is.
+        self._attached = True
+        while self._waiting:
             self._waiting.popleft()()
 
     def when_met(self, act: Callable[[], None]) -> bool:
-        """Call `act` when the hooks are attached; False, and it is not called, if they are."""
-        if not self._hooks or self._attached:
+        """Call `act` when the hooks are attached; False, and it is not called, if they are, or
+        are not needed."""
+        if not self._hooks or self._attached or not self._wanted:
             return False
         self._waiting.append(act)
         return True

@@ -16,8 +16,8 @@ def total_of(summary: dict[str, Any]) -> tuple[int, int]:
 
 
 def names_process(remote: str, pid: int) -> bool:
-    """Whether the far end of a unix socket is called after its process; the name may follow."""
-    return re.fullmatch(rf"pid {pid}( \(python3[.\d]*\))?", remote) is not None
+    """Whether the far end of a unix socket is called after its process."""
+    return re.fullmatch(rf"pid {pid} \(python3[.\d]*\)", remote) is not None
 
 
 def check_rows(summary: dict[str, Any]) -> None:
@@ -72,18 +72,14 @@ def test_tcp_sides_and_ports(
     assert client["proto"] == "tcp"
 
 
-def test_unconnected_udp_names_the_peers_it_sends_to(
+def test_unconnected_udp_names_the_peers(
     start_daemon: StartDaemon, traffic: StartTraffic, backend: str
 ) -> None:
     said, summary = counted(start_daemon, backend, traffic("udp_echo"))
     sending = {(r["local"], r["remote"]) for r in summary["connections"] if r["sent_bytes"]}
     assert sending == {(said["server"], said["client"]), (said["client"], said["server"])}
     receiving = {(r["local"], r["remote"]) for r in summary["connections"] if r["recv_bytes"]}
-    if backend == "syscall":
-        assert receiving == sending
-    else:
-        # sock_recv_length is not told the sender.
-        assert receiving == {(said["server"], None), (said["client"], None)}
+    assert receiving == sending
 
 
 def test_unix_sockets_are_named(
