@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from netiod.btf import Btf
+from netiod.features import Features
+
 TOP = Path(__file__).resolve().parents[2]
 TRAFFIC = Path(__file__).with_name("traffic.py")
 #: Two users that own nothing on any machine.
@@ -114,8 +117,10 @@ class Watch:
 class Daemon:
     """netiod as a process."""
 
-    def __init__(self, run_dir: Path, *options: Any) -> None:
+    def __init__(self, run_dir: Path, *options: Any, setup: str = "") -> None:
+        """`setup`: Python that is run before netiod, in its process."""
         self.run_dir = run_dir
+        start = f"{setup}; import sys; from netiod.main import main; sys.exit(main())"
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C.UTF-8",
@@ -127,8 +132,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-m",
-                    "netiod",
+                    *(["-c", start] if setup else ["-m", "netiod"]),
                     "--run-dir",
                     str(run_dir),
                     "-v",
@@ -247,8 +251,9 @@ def start_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sta
             parent.chmod(0o755)
     daemons: list[Daemon] = []
 
-    def start(*options: Any, run_dir: Path | None = None) -> Daemon:
-        daemons.append(Daemon(run_dir or tmp_path / f"run{len(daemons)}", *options))
+    def start(*options: Any, run_dir: Path | None = None, setup: str = "") -> Daemon:
+        place = run_dir or tmp_path / f"run{len(daemons)}"
+        daemons.append(Daemon(place, *options, setup=setup))
         return daemons[-1]
 
     yield start
@@ -257,6 +262,12 @@ def start_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sta
     # A test that kills on purpose asks for a marker; else nothing may have gone wrong unseen.
     if not request.node.get_closest_marker("faults"):
         assert [daemon.defects for daemon in daemons] == [""] * len(daemons)
+
+
+def needs_kprobes() -> None:
+    """Skip the test where the kernel has none."""
+    if not Features(Btf.of_kernel()).kprobes:
+        pytest.skip("this kernel has no kprobes (CONFIG_KPROBES)")
 
 
 @pytest.fixture(params=["tracepoint", "syscall"])

@@ -16,8 +16,10 @@ import struct
 import sys
 import tempfile
 import threading
+import time
 from typing import Any
 
+_libc = ctypes.CDLL(None, use_errno=True)
 HOST = {4: (socket.AF_INET, "127.0.0.1"), 6: (socket.AF_INET6, "::1")}
 
 
@@ -114,6 +116,40 @@ def short_connections(count: str) -> dict[str, Any]:
     return total
 
 
+def splice() -> dict[str, Any]:
+    """From a TCP socket into a pipe, without a copy in between."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    sent = client.send(b"x" * 1234)
+    reader, writer = os.pipe()
+    moved = _libc.splice(server.fileno(), None, writer, None, ctypes.c_size_t(5000), 0)
+    return {"sent": sent, "recv": moved, "pipe": len(os.read(reader, 5000))}
+
+
+def blocked(count: str) -> dict[str, Any]:
+    """So many threads wait in recv(2) at once; when they are through, each receives once more."""
+    pairs = [socket.socketpair() for _ in range(int(count))]
+    turn = threading.Lock()
+    sizes: list[int] = []
+
+    def receive(end: socket.socket) -> None:
+        first = len(end.recv(100))
+        with turn:
+            sizes.append(first + len(end.recv(100)))
+
+    threads = [threading.Thread(target=receive, args=(b,)) for _, b in pairs]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    sent = sum(a.send(b"x" * 10) for a, _ in pairs)
+    time.sleep(0.5)
+    sent += sum(a.send(b"y" * 3) for a, _ in pairs)
+    for thread in threads:
+        thread.join()
+    return {"sent": sent, "recv": sum(sizes)}
+
+
 def stream(count: str, size: str = "64", fork: str = "") -> dict[str, Any]:
     """`count` datagrams of `size` bytes over a unix pair; with `fork`, a child does the same."""
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -140,7 +176,7 @@ def calls(kind: str) -> dict[str, Any]:
         done.append((send_call, "SEND", send(data)))
         done.append((recv_call, "RECV", recv(len(data))))
 
-    libc, room = ctypes.CDLL(None, use_errno=True), bytearray(100)
+    libc, room = _libc, bytearray(100)
     out, into = a.fileno(), b.fileno()
 
     def send_mmsg(data: bytes) -> int:
@@ -261,6 +297,8 @@ KINDS = {
         unix_pair,
         unix_path,
         netlink,
+        splice,
+        blocked,
         short_connections,
         stream,
         calls,

@@ -1,0 +1,157 @@
+"""How the kernel is hooked: what is missing is named, and nobody pays for what nobody needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import TOP, StartDaemon, StartTraffic, needs_kprobes, wait_until
+
+#: Loads in a process of its own, which bcc would not leave clean, after `setup`.
+_LOAD = """
+import json, os, sys
+from dataclasses import replace
+from netioctl.wire.errors import NetioError
+from netiod import backends, loader, settings
+
+def rename(point, new):
+    '''Have all back-ends look for `point` under a name that no kernel has.'''
+    def hook(each):
+        return replace(each, point=new) if each.point == point else each
+    def way(each):
+        return replace(each, hooks=tuple(map(hook, each.hooks)))
+    def part(each):
+        return replace(each, ways=tuple(map(way, each.ways)))
+    backends.BACKENDS = tuple(
+        replace(each, parts=tuple(map(part, each.parts))) for each in backends.BACKENDS
+    )
+
+{setup}
+try:
+    info, _ = loader.load(settings.Settings(backend={backend!r}), lambda _: None)
+    print(json.dumps(info["backend"]), flush=True)
+except NetioError as error:
+    print(json.dumps(dict(error=str(error))), flush=True)
+os._exit(0)
+"""
+
+
+def load(setup: str, backend: str = "auto") -> dict[str, Any]:
+    """What `status` would say of the back-end, or {"error": ...}."""
+    code = _LOAD.format(setup=setup, backend=backend)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_tracepoint_that_was_renamed_is_named_and_another_back_end_taken() -> None:
+    found = load("rename('sock_send_length', 'gone'); rename('sock:sock_send_length', 'sock:gone')")
+    assert found["name"] != "tracepoint"
+    (why,) = (each["why"] for each in found["rejected"] if each["backend"] == "tracepoint")
+    assert "gone" in why or "no tracepoint" in why
+
+
+def test_a_back_end_that_was_asked_for_by_name_says_what_is_missing() -> None:
+    found = load("rename('sys_exit', 'gone'); rename('raw_syscalls:sys_exit', 'x:gone')", "syscall")
+    assert "gone" in found["error"]
+
+
+def test_a_function_that_was_renamed_is_named_with_what_it_costs() -> None:
+    needs_kprobes()
+    found = load("rename('sock_recvmsg', 'sock_recvmsg_gone')", "kprobe")
+    assert found["missing"] == [
+        {
+            "hook": "kretprobe sock_recvmsg_gone",
+            "why": "this kernel has no such function; not seen: receives by io_uring, and senders "
+            "of datagrams",
+        }
+    ]
+    assert "receives by io_uring, and senders of datagrams" in found["blind"]
+    assert "kprobe sock_recvmsg_gone" not in found["hooks"]
+
+
+def test_without_kprobes_on_splice_system_calls_are_hooked_for_it() -> None:
+    found = load(
+        "rename('sock_splice_read', 'gone'); rename('sock_send_length', 'sock_send_length')",
+        "tracepoint",
+    )
+    if "error" in found:
+        pytest.skip(found["error"])
+    assert len(found["on_demand"]) == 2
+    assert not [each for each in found["missing"] if "splice" in each["why"]]
+
+
+def test_nobody_pays_for_system_calls_while_nothing_is_held(
+    start_daemon: StartDaemon, traffic: StartTraffic
+) -> None:
+    daemon = start_daemon("--backend", "syscall")
+    one = traffic("unix_pair")
+    hooks = daemon.status()["backend"]["on_demand"]
+    assert len(hooks) == 2
+
+    def descriptors() -> int:
+        return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+    wait_until(lambda: f"{daemon.process.pid}" and descriptors(), what="the daemon is there")
+    idle = descriptors()
+    for _ in range(2):
+        assert daemon.ctl("add", one.pid).returncode == 0
+        assert descriptors() == idle + len(hooks)
+        assert daemon.ctl("remove", one.pid).returncode == 0
+        wait_until(lambda: descriptors() == idle, what="the hooks are gone")
+    daemon.ctl("add", one.pid)
+    said = one.run()
+    total = daemon.summary(one.pid)["total"]
+    assert (total["sent_bytes"], total["recv_bytes"]) == (said["sent"], said["recv"])
+
+
+@pytest.mark.parametrize("options", [(), ("--no-splice",)], ids=["splice", "no-splice"])
+def test_splice_is_counted_unless_it_is_switched_off(
+    start_daemon: StartDaemon, traffic: StartTraffic, options: tuple[str, ...]
+) -> None:
+    daemon = start_daemon(*options)
+    one = traffic("splice")
+    daemon.ctl("add", one.pid)
+    said = one.run()
+    assert said["recv"] == said["pipe"] == 1234
+    backend = daemon.status()["backend"]
+    received = daemon.summary(one.pid)["total"]["recv_bytes"]
+    if options and backend["name"] == "tracepoint":
+        assert received == 0
+        assert backend["on_demand"] == []
+        assert any("splice(2)" in text for text in backend["blind"])
+    else:
+        assert received == 1234
+
+
+def test_returns_that_find_no_room_are_told_and_their_threads_heal(
+    start_daemon: StartDaemon, traffic: StartTraffic
+) -> None:
+    needs_kprobes()
+    setup = "from netiod import attach; attach.MAXACTIVE = 8"
+    daemon = start_daemon("--backend", "kprobe", setup=setup)
+    one = traffic("blocked", 100)
+    daemon.ctl("add", one.pid)
+    said = one.run()
+    summary = daemon.summary(one.pid)
+    total, missed = summary["total"], daemon.status()["lost"]["missed"]
+    assert total["sent_bytes"] == said["sent"]
+    # Of the first round some were missed, each with 10 bytes; of the second none.
+    assert missed >= 50
+    assert total["recv_bytes"] == said["recv"] - 10 * missed
+    assert total["recv_ops"] == 200 - missed
+    assert summary["complete"] is False
+    assert summary["missed"] == missed
