@@ -23,6 +23,11 @@ _SPLICE = (
     "from these sockets it does not pass sock_recvmsg's tracepoint"
 )
 
+_POINTER = (
+    "kernels before 5.17 do not let a trampoline read an argument that points to an int, as "
+    "tcp_getsockopt has one"
+)
+
 _URING_ROOM = (
     "with MSG_TRUNC the tracepoint tells a datagram's whole length; how much room there was stands "
     "in io_uring's own memory, not in the registers of the call"
@@ -34,6 +39,7 @@ KNOWN = (
     Known("tracepoint", "ktls*", "uring-splice-from-socket", _SPLICE),
     Known("tracepoint", "unix-stream", "uring-splice-from-socket", _SPLICE),
     Known("tracepoint", "*", "uring-*-trunc", _URING_ROOM),
+    Known("fexit", "tcp*", "zerocopy-receive-*", _POINTER),
     Known("syscall", "*", "uring-*", _SYSCALL),
     Known("syscall", "*", "aio-*", _SYSCALL),
 )

@@ -120,8 +120,9 @@ class _Meter:
         else:
             status = Status.OFF
             escaped = self._daemon.missed() - missed if family == "load" else 0
-            lacking = _ops(expected) - _ops(seen)
-            if escaped >= lacking > 0:
+            lacking = max(1, _ops(expected) - _ops(seen))
+            # A trampoline skips programs, of which an operation has up to four: an upper bound.
+            if escaped == lacking or (backend == "fexit" and escaped > lacking):
                 status = Status.LOSS_TOLD
                 notes.append(f"{lacking} operations escaped; netiod says at most {escaped}")
         if report.end == "absent":

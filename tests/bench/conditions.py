@@ -47,11 +47,15 @@ def _added(context: Context, pid: int) -> Iterator[Lost]:
         yield daemon.losses
 
 
+def _unwatched(*options: str) -> Callable[[Context, int], AbstractContextManager[Lost]]:
+    return lambda context, _pid: _another_watched(context, options)
+
+
 @contextlib.contextmanager
-def _unwatched(context: Context, _pid: int) -> Iterator[Lost]:
+def _another_watched(context: Context, options: tuple[str, ...]) -> Iterator[Lost]:
     # The other process is idle: what it would cost by being busy is not netio's.
     with (
-        context.daemon() as daemon,
+        context.daemon(*options) as daemon,
         context.udp_pairs() as other,
         daemon.light_viewers(other.pid, 1),
     ):
@@ -62,5 +66,17 @@ CONDITIONS = (
     Condition("watched", "watched by `netioctl watch --json`", at_least(0.75), _watched),
     Condition("watched-light", "watched by a viewer that only counts", None, _watched_lightly),
     Condition("added", "added, not watched (counters only)", None, _added),
-    Condition("unwatched", "not watched, while another process is", None, _unwatched),
+    Condition("unwatched", "not watched, while another process is", None, _unwatched()),
+    Condition(
+        "unwatched-no-splice",
+        "not watched, while another process is, with --no-splice",
+        None,
+        _unwatched("--no-splice"),
+    ),
+    Condition(
+        "unwatched-syscall",
+        "not watched, while another process is, with --backend syscall",
+        None,
+        _unwatched("--backend", "syscall"),
+    ),
 )

@@ -59,9 +59,9 @@ class Context:
             self.progress.say(f"{number + 1} of {count}")
             yield number
 
-    def daemon(self) -> AbstractContextManager[Daemon]:
-        """A netiod of our own that is ready."""
-        return private_daemon(self._scratch)
+    def daemon(self, *options: str) -> AbstractContextManager[Daemon]:
+        """A netiod of our own that is ready, with options."""
+        return private_daemon(self._scratch, *options)
 
     def udp_pairs(self) -> AbstractContextManager[UdpPairs]:
         """The worst case of a workload."""

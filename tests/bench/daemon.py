@@ -163,10 +163,12 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def private_daemon(scratch: Path) -> Iterator[Daemon]:
-    """A netiod with its defaults; an installed one and its configuration are left alone."""
+def private_daemon(scratch: Path, *options: str) -> Iterator[Daemon]:
+    """A netiod with its defaults, but for `options`; an installed one and its configuration are
+    left alone."""
     run_dir, log = scratch / "run", scratch / "netiod.log"
     command = [sys.executable, "-m", "netiod", "--run-dir", str(run_dir), "--config", "/dev/null"]
+    command += options
     begin = time.monotonic()
     with (
         log.open("wb") as output,
