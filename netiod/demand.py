@@ -18,10 +18,19 @@ _LOG = logging.getLogger("netiod.demand")
 
 
 class Attacher:
-    """The supervisor's side. The loader leaves the hooks attached, as a proof that they can be."""
+    """The supervisor's side. The loader leaves the hooks attached, as a proof that they can be.
 
-    def __init__(self, loaded: handover.Loaded) -> None:
+    `store` and `forget` are told of links that come and go.
+    """
+
+    def __init__(
+        self,
+        loaded: handover.Loaded,
+        store: Callable[[str, int], None],
+        forget: Callable[[str], None],
+    ) -> None:
         self._loaded = loaded
+        self._store, self._forget = store, forget
         self._hooks: list[dict[str, Any]] = loaded.info.get("on_demand", [])
 
     def set(self, wanted: bool) -> bool:
@@ -35,7 +44,9 @@ class Attacher:
                 except (OSError, MapError) as error:
                     _LOG.warning("hook %s cannot be attached again: %s", hook["name"], error)
                     return False
+                self._store(link, fds[link])
             elif not wanted and link in fds:
+                self._forget(link)
                 descriptors.close([fds.pop(link)])
         return wanted
 

@@ -17,7 +17,7 @@ from netioctl.wire.errors import (
     PrerequisiteError,
     UsageError,
 )
-from netiod import children, logs, prerequisites, settings
+from netiod import children, fdstore, logs, prerequisites, settings
 from netiod.supervisor import Supervisor, netio_programs
 from netiod.systemd import Notifier
 
@@ -99,7 +99,8 @@ def _run(argv: Sequence[str] | None) -> None:
     logs.configure(chosen.verbose)
     prerequisites.check()
     children.set_name("netiod")
-    Supervisor(chosen, netio_programs(), Notifier(os.environ)).run()
+    left = fdstore.inherited(os.environ)
+    Supervisor(chosen, netio_programs(), Notifier(os.environ), left).run()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -47,6 +47,8 @@ class RunDirectory:
         self.path = path
         self._made = False
         self._lock = -1
+        #: Whether a daemon that was killed has left its sockets here.
+        self.was_in_use = False
 
     def __enter__(self) -> RunDirectory:
         room = MAX_PATH - len(gate_path("", OPERATORS - 1)) - 1
@@ -59,6 +61,7 @@ class RunDirectory:
         try:
             self._make()
             self._lock = _take_lock(self.path)
+            self.was_in_use = any(self._socket_files())
             self._remove_sockets()
         except OSError as error:
             self._let_go()

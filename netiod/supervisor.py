@@ -20,6 +20,7 @@ from netioctl import __version__
 from netioctl.wire.errors import NetioError, ProtocolError
 from netiod import channel, children, descriptors, handover, privileges
 from netiod.demand import Attacher
+from netiod.fdstore import FdStore
 from netiod.gates import Gates
 from netiod.keeper import BrokerRun, Keeper
 from netiod.settings import Settings
@@ -52,8 +53,16 @@ def netio_programs() -> Programs:
 class Supervisor:
     """The daemon: run() is all there is to call, once."""
 
-    def __init__(self, settings: Settings, programs: Programs, notifier: Notifier) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        programs: Programs,
+        notifier: Notifier,
+        inherited: dict[str, int] | None = None,
+    ) -> None:
+        """`inherited`: descriptors that an earlier process of this service left (fdstore)."""
         self._settings, self._programs, self._notifier = settings, programs, notifier
+        self._store, self._inherited = FdStore(notifier), inherited or {}
         self._selector = selectors.DefaultSelector()
         self._signals = children.Signals()
         self._loader: int | None = None
@@ -90,8 +99,18 @@ class Supervisor:
             _LOG.info("netiod %s starts on %s", __version__, settings.run_dir)
             children.prepare()
             try:
-                self._start_loader()
+                kept = self._store.restore(self._inherited, settings)
+                if kept is None:
+                    if directory.was_in_use:
+                        _LOG.warning(
+                            "the netiod before this one was killed: what it counted is gone, and "
+                            "what was added must be added again"
+                        )
+                    self._start_loader()
                 self._keeper.start()
+                if kept is not None:
+                    _LOG.info("going on with the programs and totals of the netiod before")
+                    self._take(kept)
                 while not self._stopping:
                     self._turn()
             finally:
@@ -165,14 +184,19 @@ class Supervisor:
             elif isinstance(message, handover.Failure):
                 raise message.error
             elif isinstance(message, handover.Loaded):
-                self._loaded = message
-                self._attacher = Attacher(message)
                 self._leave_loader()
-                self._keeper.hand_over(message)
+                self._take(message)
             else:
                 # The end without a result: its death says how.
                 self._unwatch_loader()
                 return
+
+    def _take(self, loaded: handover.Loaded) -> None:
+        """What was loaded is there: ours to hold, the broker's to use."""
+        self._loaded = loaded
+        self._attacher = Attacher(loaded, self._store.add, self._store.remove)
+        self._store.keep(loaded, self._settings)
+        self._keeper.hand_over(loaded)
 
     def _reap_loader(self) -> None:
         how = None if self._loader is None else children.reap(self._loader)

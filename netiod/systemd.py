@@ -1,4 +1,4 @@
-"""What netiod tells systemd: sd_notify(3), in datagrams of text to $NOTIFY_SOCKET."""
+"""What netiod tells systemd, and gives it to keep: sd_notify(3), in datagrams to $NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import contextlib
 import os
 import socket
 from collections.abc import MutableMapping
+
+from netiod import descriptors
+
+#: Seconds that systemd may take to read.
+_PATIENCE = 2.0
 
 
 class Notifier:
@@ -23,6 +28,20 @@ class Notifier:
         #: Seconds between two calls of alive(); None: nobody waits for them.
         self.interval = int(usec) / 2e6 if meant and int(usec) else None
 
+    @property
+    def there(self) -> bool:
+        """Whether a service manager listens."""
+        return bool(self._address)
+
+    def store(self, name: str, fd: int) -> None:
+        """Have a copy of `fd` kept under `name` (ASCII, no colon, at most 255 bytes); not even an
+        error on it makes systemd drop it."""
+        self._send(f"FDSTORE=1\nFDNAME={name}\nFDPOLL=0", fd)
+
+    def unstore(self, name: str) -> None:
+        """Have the copies of that name dropped."""
+        self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
     def ready(self, status: str) -> None:
         """netiod serves; `status` is shown by `systemctl status`."""
         self._send(f"READY=1\nSTATUS={status}")
@@ -39,12 +58,15 @@ class Notifier:
         """netiod is about to end."""
         self._send("STOPPING=1\nSTATUS=stopping")
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, fd: int | None = None) -> None:
         if not self._address:
             return
-        # What cannot be told is no reason to stop serving.
+        # What cannot be told is no reason to stop serving. Descriptors are worth a wait: there
+        # are more than a socket's queue has room for.
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
         ):
-            sock.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
+            sock.settimeout(0.0 if fd is None else _PATIENCE)
+            sock.connect(self._address)
+            descriptors.send(sock, text.encode(), () if fd is None else (fd,))

@@ -100,7 +100,7 @@ def test_the_end_with_messages_unread_is_none(ends: Ends) -> None:
         b"x" * 60000,
         struct.pack("<III", 0, 0, 0),
         struct.pack("<III", channel.HOOKS, 0, 0),
-            struct.pack("<III", 9, 0, 0),
+        struct.pack("<III", 9, 0, 0),
         struct.pack("<III", channel.GATE, 0, 0),
         struct.pack("<III", 0xFFFFFFFF, 0, 0),
     ],

@@ -100,7 +100,11 @@ def test_links_are_closed_and_made_again(loaded: Loaded, monkeypatch: pytest.Mon
         return _null()
 
     monkeypatch.setattr(attach, "reattach", reattach)
-    attacher, link = Attacher(loaded), loaded.fds["link:sys_enter"]
+    told: list[tuple[str, ...]] = []
+    attacher = Attacher(
+        loaded, lambda name, _: told.append(("store", name)), lambda n: told.append(("forget", n))
+    )
+    link = loaded.fds["link:sys_enter"]
     assert attacher.set(True)
     assert made == []  # the loader left it attached
     assert not attacher.set(False)
@@ -110,6 +114,7 @@ def test_links_are_closed_and_made_again(loaded: Loaded, monkeypatch: pytest.Mon
     assert attacher.set(True)
     assert made == [(HOOK, loaded.fds["prog:sys_enter"])]
     assert _is_open(loaded.fds["link:sys_enter"])
+    assert told == [("forget", "link:sys_enter"), ("store", "link:sys_enter")]
     loaded.close()
 
 
@@ -120,7 +125,7 @@ def test_a_hook_that_is_refused_is_logged(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(attach, "reattach", reattach)
-    attacher = Attacher(loaded)
+    attacher = Attacher(loaded, lambda _name, _fd: None, lambda _name: None)
     attacher.set(False)
     assert not attacher.set(True)
     assert "hook sys_enter cannot be attached again" in caplog.text
