@@ -7,18 +7,20 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from netiod.backends import BACKENDS
 from tests.accuracy import matrix, page, results
-from tests.accuracy.programs import TOP, AccuracyError, Generator, build, private_daemon
-from tests.accuracy.results import Operation, Run, Status
+from tests.accuracy.beside import Turns, own_network
+from tests.accuracy.keeping import keep
+from tests.accuracy.programs import AccuracyError, Daemon, Generator, build, private_daemon
+from tests.accuracy.results import Book, Operation, Run, Status
 
-_STORE = TOP / "docs" / "accuracy.json"
-_PAGE = TOP / "docs" / "ACCURACY.md"
+#: Families that take all CPUs for themselves.
+_LOAD = ("load",)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.merge:
-            runs = [run for path in options.merge for run in results.load(path)]
-            _keep(runs, options)
-            return _Exit.OK if all(run.good for run in runs) else _Exit.OFF
+            book = Book()
+            for path in options.merge:
+                book = results.merge(book, results.load(path))
+            _keep(book, options)
+            return _Exit.OK if book.good else _Exit.OFF
         if options.write and options.only:
             parser.error("--write keeps what all operations found: leave out --only")
         if os.geteuid() != 0:
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in _SIGNALS:
             signal.signal(number, _interrupt)
         runs = _run(options)
-        _keep(runs, options)
+        _keep(Book(tuple(runs)), options)
     except KeyboardInterrupt:
         print("interrupted: nothing is written", file=sys.stderr)
         return _Exit.INTERRUPTED
@@ -66,17 +70,38 @@ def _run(options: argparse.Namespace) -> list[Run]:
         scratch.chmod(0o755)  # the broker, who is not root, looks in
         program = options.generator or build(scratch)
         only = matrix.Filter(options.only or (), Generator.families(program))
+        turns = None
+        if options.beside:
+            turns = Turns(options.beside)
+            own_network()
         names = options.backend or [backend.name for backend in BACKENDS]
-        return [_run_backend(backend, program, only, scratch) for backend in names]
+        return [_run_backend(backend, program, only, scratch, turns) for backend in names]
 
 
-def _run_backend(backend: str, program: Path, only: matrix.Filter, scratch: Path) -> Run:
+class _Part(matrix.Filter):
+    """What `whole` wants, of the families that are load, or of all others."""
+
+    def __init__(self, whole: matrix.Filter, load: bool) -> None:
+        self._whole, self._load = whole, load
+
+    def wants(self, family: str, op: str) -> bool:
+        return self.wants_family(family) and self._whole.wants(family, op)
+
+    def wants_family(self, family: str) -> bool:
+        return (family in _LOAD) is self._load and self._whole.wants_family(family)
+
+
+def _run_backend(
+    backend: str, program: Path, only: matrix.Filter, scratch: Path, turns: Turns | None
+) -> Run:
     print(f"== {backend} on {os.uname().release}: bytes that calls returned, and that netio saw")
     operations: list[Operation] = []
+    if turns is not None:
+        turns.join()
     try:
         with private_daemon(scratch, backend) as daemon:
             hooks = daemon.hooks()["hooks"]
-            for each in matrix.run(daemon, backend, program, only, _progress):
+            for each in _operations(daemon, backend, program, only, turns):
                 operations.append(each)
                 _progress("")
                 print(_line(each), flush=True)
@@ -87,6 +112,17 @@ def _run_backend(backend: str, program: Path, only: matrix.Filter, scratch: Path
         print(f"does not run: {error}")
         return results.new_run(backend, (), str(error))
     return results.new_run(backend, operations, hooks=[str(each) for each in hooks])
+
+
+def _operations(
+    daemon: Daemon, backend: str, program: Path, only: matrix.Filter, turns: Turns | None
+) -> Iterator[Operation]:
+    if turns is None:
+        yield from matrix.run(daemon, backend, program, only, _progress)
+        return
+    yield from matrix.run(daemon, backend, program, _Part(only, False), _progress)
+    with turns.alone():
+        yield from matrix.run(daemon, backend, program, _Part(only, True), _progress)
 
 
 def _line(each: Operation) -> str:
@@ -111,17 +147,11 @@ def _progress(what: str) -> None:
         print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
 
 
-def _keep(runs: Sequence[Run], options: argparse.Namespace) -> None:
+def _keep(book: Book, options: argparse.Namespace) -> None:
     if options.json:
-        results.save(options.json, runs)
+        results.save(options.json, book)
     if options.write:
-        kept = results.load(_STORE) if _STORE.exists() else []
-        everything = results.merge(kept, runs)
-        results.save(_STORE, everything)
-        _PAGE.write_text(page.document(results.load(_STORE)), encoding="utf-8")
-        owner = _PAGE.parent.stat()
-        for path in (_STORE, _PAGE):  # as the checkout, which root writes into
-            os.chown(path, owner.st_uid, owner.st_gid)
+        keep(book)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:
@@ -162,5 +192,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--generator", type=Path, metavar="FILE", help="a generator that is compiled already"
+    )
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="FILE",
+        help="others run at the same time with the same FILE: take a network of its own, and turns "
+        "under load",
     )
     return parser

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from tests.accuracy.exceptions import KNOWN, known
-from tests.accuracy.results import Operation, Run, Status, version
+from tests.accuracy.results import Book, Operation, Run, Status, SystemTests, series
 
 _HEAD = """\
 # Accuracy
@@ -17,14 +17,17 @@ through every family of sockets, in both directions. What the calls returned is 
 netio counted for that process meanwhile. Helpers that fill and empty the other end are processes
 of their own and are not counted.
 
-This page is written by `sudo ./netio accuracy --write`, from docs/accuracy.json. Do not edit it.
+`sudo ./netio accuracy` does this on the machine's own kernel, `sudo ./netio kernels` on Debian's
+kernels in virtual machines, where some of the system tests run, too. With `--write` both write this
+page, from docs/accuracy.json. Do not edit it.
 
 ## Kernels and back-ends
 
 *Exact*: operations whose every byte was counted, once, for the right process, or of which none had
 to be counted (looks, errors). *Known*: not exact, as [Exceptions](#exceptions) says. *Off*: not
 exact, and not listed. *Not there*: this kernel refuses the call, or lacks the family. *Loss told*:
-under load some was missed, and `netioctl status` says rightly how many operations.
+under load some was missed, and `netioctl status` says rightly how many operations. A series of
+kernels (6.1, 6.12) has one row for each back-end and version of BCC, of the build that ran last.
 """
 
 _RERUN = """\
@@ -33,30 +36,39 @@ _RERUN = """\
     sudo ./netio accuracy                  # all back-ends, on this kernel
     sudo ./netio accuracy --write          # and renew this page
     sudo ./netio accuracy --backend syscall --only udp4 '*splice*' attribution/exec
-    sudo ./netio accuracy --json FILE      # keep the results elsewhere, as in a virtual machine
+    sudo ./netio accuracy --json FILE      # keep the results elsewhere
     python3 -m tests.accuracy --merge FILE... --write    # and add them to this page
+    sudo ./netio kernels --write           # on Debian's kernels
+    sudo ./netio kernels --only 6.1 sid    # on some of them
 
 The exit status is 1 if anything is off.
 """
 
 
 def brief(runs: Sequence[Run]) -> str:
-    """What it comes to, in a few lines."""
-    lines = []
-    for run in runs:
-        if run.failure:
-            lines.append(f"{run.backend}: does not run")
-            continue
-        counts = run.counts()
-        parts = [f"{counts[status]} {status.value}" for status in Status if counts.get(status)]
-        lines.append(f"{run.backend}: {', '.join(parts)}")
-    return "\n".join(lines)
+    """What it comes to: a line for each back-end."""
+    return "\n".join(f"{run.backend}: {line(run)}" for run in runs)
 
 
-def document(runs: Sequence[Run]) -> str:
+def line(run: Run) -> str:
+    """How many operations of a back-end came out how."""
+    if run.failure:
+        return "does not run"
+    counts = run.counts()
+    return ", ".join(f"{counts[status]} {status.value}" for status in Status if counts.get(status))
+
+
+def why(run: Run) -> str:
+    """Why a back-end does not run, without the words that netiod's message begins with."""
+    _, _, text = run.failure.partition(f"no back-end could be attached: {run.backend}: ")
+    return text or run.failure
+
+
+def document(book: Book) -> str:
     """The page."""
-    parts = [_HEAD, _summary(runs), *_off(runs), _exceptions(runs), _absent(runs), _covered(runs)]
-    return "\n".join([*parts, _RERUN])
+    runs = book.runs
+    parts = [_HEAD, _summary(runs), *_off(runs), *_tests(book.tests), _exceptions(runs)]
+    return "\n".join([*parts, _absent(runs), _covered(runs), _RERUN])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -69,22 +81,35 @@ def _cell(value: object) -> str:
 
 
 def _summary(runs: Sequence[Run]) -> str:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for run in runs:
         name = (f"{run.kernel} {run.machine}", run.backend)
         if run.failure:
-            rows.append((*name, "does not run", "", "", "", "", run.bcc, run.date))
+            rows.append((*name, f"does not run: {why(run)}", "", "", "", "", run.bcc, run.date))
             continue
         counts = run.counts()
         exact = counts.get(Status.EXACT, 0) + counts.get(Status.SPARED, 0)
         rest = (Status.KNOWN, Status.OFF, Status.LOSS_TOLD, Status.ABSENT)
         rows.append((*name, exact, *(counts.get(each, 0) for each in rest), run.bcc, run.date))
     head = "Kernel", "Back-end", "Exact", "Known", "Off", "Loss told", "Not there", "BCC", "Date"
-    text = _table(head, rows)
-    for run in runs:
-        if run.failure:
-            text += f"\n{run.backend} on {run.kernel}: {_cell(run.failure)}\n"
-    return text
+    return _table(head, rows)
+
+
+def _tests(tests: Sequence[SystemTests]) -> list[str]:
+    """What the system tests said, by kernel."""
+    if not tests:
+        return []
+    rows = []
+    for each in tests:
+        by_reason: dict[str, list[str]] = defaultdict(list)
+        for name, reason in each.skipped:
+            by_reason[reason].append(f"`{name}`")
+        skipped = "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())
+        failed = "; ".join(f"`{name}`: {reason}" for name, reason in each.failed)
+        rows.append((each.kernel, each.bcc, each.passed, failed or "none", skipped or "none"))
+    head = "Kernel", "BCC", "Passed", "Failed", "Skipped"
+    text = "## System tests\n\nThose that depend on the kernel, in the same virtual machines.\n"
+    return [text, _table(head, rows)]
 
 
 def _names(operations: Iterable[Operation]) -> str:
@@ -126,7 +151,7 @@ def _exceptions(runs: Sequence[Run]) -> str:
             for each in run.operations:
                 if known(run.backend, each.family, each.name) is not exception:
                     continue
-                where = f"{run.backend} on {'.'.join(map(str, version(run.kernel)[:2]))}"
+                where = f"{run.backend} on {series(run.kernel)}"
                 if each.status is Status.KNOWN:
                     hit[each.name].append(where)
                 elif each.status is Status.SPARED:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from tests.kernels import matrix, packages
-from tests.kernels.errors import KernelsError, NoKernel
-from tests.kernels.machine import Shape
+from tests.kernels import matrix, packages, userland
+from tests.kernels.errors import KernelsError
+from tests.kernels.machine import Shape, check_host
 from tests.kernels.packages import SUITES, Kernel, Suite
 from tests.kernels.running import Job, run_all
 
@@ -30,8 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Boot kernels and run something in each; the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.write and (options.only or options.command):
-        parser.error("--write writes what all kernels found: leave out --only and --command")
+    if options.write and options.command is not None:
+        parser.error("--write writes what the matrix found: leave out --command")
     if os.geteuid() != 0:
         # Somebody else's files, like the user database's, are the guest's files too.
         print("the virtual machines need root: sudo ./netio kernels", file=sys.stderr)
@@ -51,19 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.list:
         return _list()
-    kernels, skipped = _kernels(options.only, options.renew)
+    check_host()
+    only = options.only or ([options.userland] if options.userland else [])
+    kernels, skipped = _kernels(only, options.renew)
     for suite, why in skipped:
         print(f"{suite.name}: skipped: {why}", flush=True)
+    root = userland.fetch(options.userland, options.renew, _say) if options.userland else None
     shape = Shape(options.cpus, options.memory, options.limit)
     if options.command is not None:
-        jobs = [Job(kernel, options.command, stream=True) for kernel in kernels]
+        jobs = [Job(kernel, options.command, root, stream=True) for kernel in kernels]
         ended = run_all(jobs, shape, options.jobs)
         # One kernel: its command's own status, as if it had run here.
         statuses = [each.outcome.status for each in ended]
         if len(statuses) == 1 and statuses[0] is not None:
             return statuses[0]
         return _Exit.OK if statuses and not any(s != 0 for s in statuses) else _Exit.FAILED
-    good = matrix.run(kernels, shape, options.jobs, options.write)
+    good = matrix.run(kernels, shape, options.jobs, options.write, root)
     return _Exit.OK if good and not skipped else _Exit.FAILED
 
 
@@ -90,7 +94,7 @@ def _kernels(only: list[str], renew: bool) -> tuple[list[Kernel], list[tuple[Sui
             continue
         try:
             kernel = (None if renew else packages.cached(suite)) or packages.fetch(suite, _say)
-        except NoKernel as error:
+        except KernelsError as error:
             skipped.append((suite, str(error)))
             unknown -= asked
             continue
@@ -112,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="./netio kernels",
         description="Boots Debian's kernels in QEMU, on this machine's own files, and runs the "
         "accuracy matrix and some system tests in each.",
+        epilog="Exit status: 0 nothing is off; 1 something is, or a kernel could not be had or did "
+        "not come to its end; 77 not root; 130 interrupted. With --command and one kernel: the "
+        "status of the command.",
     )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="KERNEL", help="versions (6.1) or suites (sid)"
@@ -119,15 +126,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--command", metavar="COMMAND", help="run this shell command as root instead"
     )
+    parser.add_argument(
+        "--userland",
+        metavar="SUITE",
+        choices=[suite.name for suite in SUITES],
+        help="with the Python and BCC of another suite (trixie, sid ...), on its kernel unless "
+        "--only says another",
+    )
     parser.add_argument("--jobs", type=_positive, default=1, help="machines at a time (1)")
     parser.add_argument("--cpus", type=_positive, default=2, help="processors of each (2)")
-    parser.add_argument("--memory", default="2G", help="memory of each (2G)")
+    parser.add_argument("--memory", type=_memory, default="2G", help="memory of each (2G)")
     parser.add_argument(
         "--limit", type=_positive, default=300, metavar="SECONDS", help="for each (300)"
     )
     parser.add_argument("--list", action="store_true", help="show what there is, and end")
     parser.add_argument("--renew", action="store_true", help="look for newer kernels")
-    parser.add_argument("--write", action="store_true", help="write docs/ACCURACY.md")
+    parser.add_argument("--write", action="store_true", help="add the results to docs/ACCURACY.md")
     return parser
 
 
@@ -136,6 +150,12 @@ def _positive(text: str) -> int:
     if not 0 < number < 100_000:
         raise argparse.ArgumentTypeError(f"{text} is out of range")
     return number
+
+
+def _memory(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*[MG]", text):
+        raise argparse.ArgumentTypeError(f"{text} is not a size, such as 2G or 1500M")
+    return text
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

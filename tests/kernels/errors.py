@@ -6,4 +6,4 @@ class KernelsError(Exception):
 
 
 class NoKernel(KernelsError):
-    """A suite that offers no kernel for us any more: skipped, with the reason."""
+    """A suite whose kernel cannot be had, now or any more: skipped, with the reason."""

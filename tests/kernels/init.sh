@@ -27,10 +27,16 @@ for directory in proc sys dev; do
     $b mkdir -p "/new/$directory"
     $b mount --move "/$directory" "/new/$directory"
 done
+# The checkout stays, also where it is below a directory that is hidden now.
+read -r checkout </share/directory
+$b mkdir /checkout
+$b mount --bind "/new$checkout" /checkout
 for directory in run tmp dev/shm; do
     $b mkdir -p "/new/$directory"
     $b mount -t tmpfs tmpfs "/new/$directory"
 done
+$b mkdir -p "/new$checkout"
+$b mount --move /checkout "/new$checkout"
 $b chmod 1777 /new/tmp /new/dev/shm
 $b mkdir -p /new/dev/pts /new/run/share
 $b mount -t devpts devpts /new/dev/pts

@@ -18,6 +18,14 @@ from tests.kernels.errors import KernelsError
 from tests.kernels.image import write_initramfs
 from tests.kernels.packages import Kernel, cache_directory
 
+_PROGRAMS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "busybox": "busybox-static",
+    "setpriv": "util-linux",
+    "zstd": "zstd",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+}
 #: Lines of the console that are shown when a guest did not come to its end.
 _LAST_LINES = 30
 #: The boot is a second slower with messages on the serial console; these belong to every boot.
@@ -51,6 +59,20 @@ class Outcome:
     seconds: float
     why: str = ""
     console: str = ""
+
+
+def check_host() -> None:
+    """Can there be virtual machines here?
+
+    Raises:
+        KernelsError: no; the text says what is missing.
+    """
+    if os.uname().machine != "x86_64":
+        # The guest runs this machine's programs.
+        raise KernelsError(f"the kernels are for x86-64, and this machine is {os.uname().machine}")
+    for program, package in _PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise KernelsError(f"{program} is missing: install {package}")
 
 
 class Machine:
@@ -88,6 +110,7 @@ class Machine:
         lines = [f"export {name}={shlex.quote(value)}" for name, value in _ENVIRONMENT.items()]
         lines += [f"cd {shlex.quote(str(directory))} || exit 126", command, ""]
         (self.share / "command").write_text("\n".join(lines))
+        (self.share / "directory").write_text(f"{directory}\n")
         began = time.monotonic()
         with self._lock:
             if self._stopped:

@@ -156,7 +156,7 @@ class _Apt:
     """apt-get and apt-cache for one suite."""
 
     def __init__(self, suite: Suite) -> None:
-        self.mirror = _mirror()
+        self.mirror = mirror()
         if not KEYRING.exists():
             raise KernelsError(f"{KEYRING} is missing: install debian-archive-keyring")
         state = _directory(suite) / "apt"
@@ -191,9 +191,11 @@ class _Apt:
         try:
             _run(["apt-get", *self._options, "-qq", "update"])
         except KernelsError as error:
-            if "does not have a Release file" in str(error) or "404" in str(error):
+            text = str(error)
+            if "does not have a Release file" in text or "404" in text:
                 raise NoKernel(f"{self.mirror} does not have this suite any more") from error
-            raise
+            reasons = [line for line in text.splitlines() if line.startswith(("E: ", "W: "))]
+            raise NoKernel(f"{self.mirror}: {reasons[0][3:] if reasons else text}") from error
 
     def show(self, package: str) -> dict[str, str] | None:
         """The fields of the newest version of `package`; None where there is none."""
@@ -209,8 +211,8 @@ class _Apt:
         _run(["apt-get", *self._options, "-qq", "download", package], cwd=directory)
 
 
-def _mirror() -> str:
-    """The mirror of Debian that the machine's apt uses already."""
+def mirror() -> str:
+    """The mirror of Debian that the machine's apt uses already, or Debian's own address."""
     form = "$(ORIGIN) $(COMPONENT) $(RELEASE) $(REPO_URI)"
     try:
         text = _run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])

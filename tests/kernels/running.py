@@ -13,20 +13,28 @@ from pathlib import Path
 
 from tests.kernels.machine import Machine, Outcome, Shape
 from tests.kernels.packages import Kernel
+from tests.kernels.userland import inside
 
 TOP = Path(__file__).resolve().parents[2]
+#: What a line of progress from a guest begins with.
+PROGRESS = "progress: "
+_CLEAR = "\r\x1b[K"
+_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Job:
     """A command for a kernel; with `stream` its output goes to standard output as it comes.
 
-    What the guest leaves in /run/share is copied to `results`.
+    It runs in the file system below `root`, or else in the machine's own. `files` are copied into
+    /run/share, and what the guest leaves there is copied to `results`.
     """
 
     kernel: Kernel
     command: str
+    root: Path | None = None
     stream: bool = False
+    files: tuple[Path, ...] = ()
     results: Path | None = None
 
 
@@ -74,40 +82,79 @@ def run_all(
 
 
 def _run(job: Job, machine: Machine) -> Ended:
-    _say(f"{job.kernel.version}: booting {job.kernel.release}")
+    SCREEN.say(f"{job.kernel.version}: booting {job.kernel.release}")
     parts: list[bytes] = []
-    lock = threading.Lock()
 
     def output(data: bytes) -> None:
         parts.append(data)
         if job.stream:
-            with lock:
+            with _LOCK:
                 sys.stdout.buffer.write(data)
                 sys.stdout.buffer.flush()
+        else:
+            _look_for_progress(job, data)
 
-    outcome = machine.run(job.command, TOP, output)
+    for file in job.files:
+        shutil.copy(file, machine.share)
+    try:
+        command = inside(job.root, TOP, job.command) if job.root else job.command
+        outcome = machine.run(command, TOP, output)
+    finally:
+        SCREEN.far(job.kernel.version, "")
     if job.results is not None:
         shutil.copytree(
             machine.share,
             job.results,
             dirs_exist_ok=True,
-            ignore=shutil.ignore_patterns("command", "status"),
+            ignore=shutil.ignore_patterns("command", "directory", "status"),
         )
     return Ended(job, outcome, b"".join(parts).decode("utf-8", "replace"))
+
+
+def _look_for_progress(job: Job, data: bytes) -> None:
+    # A line that comes in two pieces is left out: the next one comes in a second.
+    for line in data.decode("utf-8", "replace").splitlines():
+        if line.startswith(PROGRESS):
+            SCREEN.far(job.kernel.version, line[len(PROGRESS) :])
 
 
 def _report(ended: Ended) -> None:
     outcome = ended.outcome
     if outcome.status is None:
-        sys.stdout.flush()
         text = f"{ended.job.kernel.version}: {outcome.why}\n"
         if outcome.console:
             text += f"-- the last lines of its console\n{outcome.console}\n--\n"
+        SCREEN.far(ended.job.kernel.version, "")
+        sys.stdout.flush()
         os.write(2, text.encode())
     else:
-        _say(f"{ended.job.kernel.version}: {outcome.seconds:.0f} s, status {outcome.status}")
+        SCREEN.say(f"{ended.job.kernel.version}: {outcome.seconds:.0f} s, status {outcome.status}")
 
 
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr, flush=True)
+class Screen:
+    """Standard error, where it is a terminal: lines that stay, and a last one that changes."""
+
+    def __init__(self) -> None:
+        self._far: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+        if sys.stderr.isatty():
+            with self._lock:
+                print(f"{_CLEAR}{line}", file=sys.stderr, flush=True)
+
+    def far(self, kernel: str, how: str) -> None:
+        """Show how far a kernel is; nothing any more of one that says ""."""
+        if not sys.stderr.isatty():
+            return
+        with self._lock:
+            self._far.pop(kernel, None)
+            if how:
+                self._far[kernel] = how
+            parts = (f"{name}: {text}" for name, text in sorted(self._far.items()))
+            width = shutil.get_terminal_size().columns - 1
+            print(f"{_CLEAR}{'; '.join(parts)[:width]}", end="", file=sys.stderr, flush=True)
+
+
+SCREEN = Screen()

@@ -21,6 +21,11 @@ from netiod.features import Features
 
 TOP = Path(__file__).resolve().parents[2]
 TRAFFIC = Path(__file__).with_name("traffic.py")
+#: What this kernel has, and how many times slower than a machine this one is: tests.kernels says.
+BACKENDS = os.environ.get("NETIO_TEST_BACKENDS", "tracepoint syscall").split()
+PATIENCE = float(os.environ.get("NETIO_TEST_PATIENCE", "1"))
+#: Where a start takes many seconds, tests share a daemon: those that tests.kernels chooses can.
+SHARED = bool(os.environ.get("NETIO_TEST_SHARED"))
 #: Two users that own nothing on any machine.
 ALICE, BOB = 54321, 54322
 
@@ -33,8 +38,8 @@ def as_user(uid: int | None) -> list[str]:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 5.0, what: str = "") -> Any:
-    """The first true value of `condition`; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """The first true value of `condition`; fails after `seconds`, on a slow machine later."""
+    deadline = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
         if value:
@@ -104,7 +109,7 @@ class Watch:
         """(exit status, stdout, stderr), after `sig` unless that is None."""
         if sig is not None:
             self.process.send_signal(sig)
-        out, err = self.process.communicate(timeout=seconds)
+        out, err = self.process.communicate(timeout=seconds * PATIENCE)
         return self.process.returncode, out, err
 
     def objects(self, sig: int | None = signal.SIGINT) -> list[dict[str, Any]]:
@@ -175,7 +180,7 @@ class Daemon:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=30 * PATIENCE,
             check=False,
         )
 
@@ -199,14 +204,14 @@ class Daemon:
         """A raw connection to the control socket."""
         assert uid is None
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(10)
+        sock.settimeout(10 * PATIENCE)
         sock.connect(str(self.run_dir / "control.sock"))
         return sock
 
     def stop(self) -> int:
         """SIGTERM, and its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(15)
+        return self.process.wait(15 * PATIENCE)
 
     def kill(self) -> None:
         """End it if it still runs."""
@@ -225,12 +230,13 @@ StartTraffic = Callable[..., Traffic]
 @pytest.fixture(autouse=True)
 def _limit() -> Iterator[None]:
     """No test holds up the rest: SIGALRM ends what waits for ever."""
+    limit = int(120 * PATIENCE)
 
     def late(_signal: int, _frame: Any) -> None:
-        pytest.fail("not done after 120 s")
+        pytest.fail(f"not done after {limit} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(120)
+    signal.alarm(limit)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -242,13 +248,37 @@ def _needs_root() -> None:
         pytest.skip("system tests load BPF programs: run them as root (sudo ./netio test)")
 
 
+def open_to_all(directory: Path) -> Path:
+    """`directory`, which brokers and users without privileges may enter now."""
+    directory.chmod(0o755)
+    for parent in directory.parents:
+        if parent.owner() == "root" and parent != Path("/tmp") and str(parent) != "/":
+            parent.chmod(0o755)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Daemon]]:
+    """The daemon for a back-end that all tests of a session share."""
+    daemons: dict[str, Daemon] = {}
+
+    def find(backend: str) -> Daemon:
+        if backend not in daemons:
+            directory = open_to_all(tmp_path_factory.mktemp(backend))
+            daemons[backend] = Daemon(directory / "run", "--backend", backend)
+        daemon = daemons[backend]
+        assert (daemon.process.poll(), daemon.defects) == (None, "")
+        return daemon
+
+    yield find
+    for daemon in daemons.values():
+        daemon.kill()
+
+
 @pytest.fixture
 def start_daemon(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[StartDaemon]:
     """Start a netiod with options; it is ended with the test."""
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.owner() == "root" and parent != Path("/tmp") and str(parent) != "/":
-            parent.chmod(0o755)
+    open_to_all(tmp_path)
     daemons: list[Daemon] = []
 
     def start(*options: Any, run_dir: Path | None = None, setup: str = "") -> Daemon:
@@ -270,15 +300,29 @@ def needs_kprobes() -> None:
         pytest.skip("this kernel has no kprobes (CONFIG_KPROBES)")
 
 
-@pytest.fixture(params=["tracepoint", "syscall"])
+@pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     """Each back-end in turn."""
     return str(request.param)
 
 
 @pytest.fixture
-def daemon(start_daemon: StartDaemon) -> Daemon:
+def backend_daemon(
+    backend: str, start_daemon: StartDaemon, shared_daemon: Callable[[str], Daemon]
+) -> Daemon:
+    """A netiod with that back-end; processes of other tests may be in its list."""
+    return shared_daemon(backend) if SHARED else start_daemon("--backend", backend)
+
+
+@pytest.fixture
+def daemon(
+    request: pytest.FixtureRequest,
+    start_daemon: StartDaemon,
+    shared_daemon: Callable[[str], Daemon],
+) -> Daemon:
     """A netiod with its defaults."""
+    if SHARED and not request.node.get_closest_marker("faults"):
+        return shared_daemon("auto")
     return start_daemon()
 
 

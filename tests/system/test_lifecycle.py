@@ -120,7 +120,7 @@ def test_a_reused_pid_is_another_process(daemon: Daemon, traffic: StartTraffic) 
     daemon.ctl("add", first.pid)
     said = first.run()
     first.end()
-    wait_until(lambda: daemon.json("list")[0]["exited"])
+    wait_until(lambda: any(r["pid"] == first.pid and r["exited"] for r in daemon.json("list")))
     for _ in range(50):
         last_pid.write_text(str(first.pid - 1))
         second = traffic("stream", 10)

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import ALICE, StartDaemon, StartTraffic, Traffic, Watch, wait_until
+from tests.system.conftest import (
+    ALICE,
+    Daemon,
+    StartDaemon,
+    StartTraffic,
+    Traffic,
+    Watch,
+    wait_until,
+)
 
 
 def total_of(summary: dict[str, Any]) -> tuple[int, int]:
@@ -16,8 +24,8 @@ def total_of(summary: dict[str, Any]) -> tuple[int, int]:
 
 
 def names_process(remote: str, pid: int) -> bool:
-    """Whether the far end of a unix socket is called after its process."""
-    return re.fullmatch(rf"pid {pid} \(python3[.\d]*\)", remote) is not None
+    """Whether the far end of a unix socket is called after its process; the name may follow."""
+    return re.fullmatch(rf"pid {pid}( \(python3[.\d]*\))?", remote) is not None
 
 
 def check_rows(summary: dict[str, Any]) -> None:
@@ -25,9 +33,8 @@ def check_rows(summary: dict[str, Any]) -> None:
         assert sum(row[name] for row in summary["connections"]) == value
 
 
-def counted(start_daemon: StartDaemon, backend: str, one: Traffic) -> tuple[dict[str, Any], Any]:
+def counted(daemon: Daemon, one: Traffic) -> tuple[dict[str, Any], Any]:
     """(what the traffic says, what netio says) of traffic that has been added."""
-    daemon = start_daemon("--backend", backend)
     assert daemon.ctl("add", one.pid).returncode == 0
     said = one.run()
     summary = daemon.summary(one.pid)
@@ -49,21 +56,18 @@ def counted(start_daemon: StartDaemon, backend: str, one: Traffic) -> tuple[dict
     ],
 )
 def test_totals(
-    start_daemon: StartDaemon,
+    backend_daemon: Daemon,
     traffic: StartTraffic,
-    backend: str,
     kind: str,
     arguments: list[Any],
 ) -> None:
-    said, summary = counted(start_daemon, backend, traffic(kind, *arguments))
+    said, summary = counted(backend_daemon, traffic(kind, *arguments))
     assert total_of(summary) == (said["sent"], said["recv"])
 
 
 @pytest.mark.parametrize("version", ["4", "6"])
-def test_tcp_sides_and_ports(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str, version: str
-) -> None:
-    said, summary = counted(start_daemon, backend, traffic("tcp", version))
+def test_tcp_sides_and_ports(backend_daemon: Daemon, traffic: StartTraffic, version: str) -> None:
+    said, summary = counted(backend_daemon, traffic("tcp", version))
     rows = {(r["local"], r["remote"]): r for r in summary["connections"]}
     assert set(rows) == {(said["client"], said["server"]), (said["server"], said["client"])}
     client = rows[said["client"], said["server"]]
@@ -72,10 +76,8 @@ def test_tcp_sides_and_ports(
     assert client["proto"] == "tcp"
 
 
-def test_unconnected_udp_names_the_peers(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str
-) -> None:
-    said, summary = counted(start_daemon, backend, traffic("udp_echo"))
+def test_unconnected_udp_names_the_peers(backend_daemon: Daemon, traffic: StartTraffic) -> None:
+    said, summary = counted(backend_daemon, traffic("udp_echo"))
     sending = {(r["local"], r["remote"]) for r in summary["connections"] if r["sent_bytes"]}
     assert sending == {(said["server"], said["client"]), (said["client"], said["server"])}
     receiving = {(r["local"], r["remote"]) for r in summary["connections"] if r["recv_bytes"]}
@@ -83,10 +85,10 @@ def test_unconnected_udp_names_the_peers(
 
 
 def test_unix_sockets_are_named(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str, tmp_path: Path
+    backend_daemon: Daemon, traffic: StartTraffic, tmp_path: Path
 ) -> None:
     path = str(tmp_path / "x.sock")
-    said, summary = counted(start_daemon, backend, one := traffic("unix_path", path))
+    said, summary = counted(backend_daemon, one := traffic("unix_path", path))
     assert {r["family"] for r in summary["connections"]} == {"unix"}
     ends = {r["local"]: r["remote"] for r in summary["connections"]}
     assert ends.keys() == {None, path}
@@ -95,23 +97,19 @@ def test_unix_sockets_are_named(
     assert total_of(summary) == (said["sent"], said["recv"])
 
 
-def test_abstract_unix_sockets_are_named(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str
-) -> None:
-    _, summary = counted(start_daemon, backend, traffic("unix_path", "@netio test"))
+def test_abstract_unix_sockets_are_named(backend_daemon: Daemon, traffic: StartTraffic) -> None:
+    _, summary = counted(backend_daemon, traffic("unix_path", "@netio test"))
     assert {r["remote"] for r in summary["connections"]} >= {"@netio test"}
 
 
-def test_a_socketpair_names_the_peers_pid(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str
-) -> None:
-    said, summary = counted(start_daemon, backend, traffic("unix_pair"))
+def test_a_socketpair_names_the_peers_pid(backend_daemon: Daemon, traffic: StartTraffic) -> None:
+    said, summary = counted(backend_daemon, traffic("unix_pair"))
     assert all(names_process(r["remote"], said["pid"]) for r in summary["connections"])
     assert summary["connections"]
 
 
-def test_http(start_daemon: StartDaemon, traffic: StartTraffic, backend: str) -> None:
-    said, summary = counted(start_daemon, backend, traffic("http_pair"))
+def test_http(backend_daemon: Daemon, traffic: StartTraffic) -> None:
+    said, summary = counted(backend_daemon, traffic("http_pair"))
     sent, recv = total_of(summary)
     assert sent == recv  # both ends are in this process
     serving = [r for r in summary["connections"] if r["local"] == said["server"]]
@@ -119,10 +117,8 @@ def test_http(start_daemon: StartDaemon, traffic: StartTraffic, backend: str) ->
     assert all(r["sent_bytes"] >= 500 for r in serving)
 
 
-def test_ten_thousand_short_connections(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str
-) -> None:
-    said, summary = counted(start_daemon, backend, traffic("short_connections", 10_000))
+def test_ten_thousand_short_connections(backend_daemon: Daemon, traffic: StartTraffic) -> None:
+    said, summary = counted(backend_daemon, traffic("short_connections", 10_000))
     assert total_of(summary) == (said["sent"], said["recv"])
 
 
@@ -139,24 +135,23 @@ def test_more_connections_than_the_map_holds(
     assert [r for r in summary["connections"] if r["family"] == "other"]
 
 
-def test_a_child_is_another_process(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str
-) -> None:
-    said, summary = counted(start_daemon, backend, traffic("stream", 500, 64, "fork"))
+def test_a_child_is_another_process(backend_daemon: Daemon, traffic: StartTraffic) -> None:
+    said, summary = counted(backend_daemon, traffic("stream", 500, 64, "fork"))
     # The child moved as much through the same sockets; only our own reads and writes count.
     assert total_of(summary) == (said["sent"], said["recv"])
 
 
-def test_totals_stay_after_the_exit(
-    start_daemon: StartDaemon, traffic: StartTraffic, backend: str
-) -> None:
-    daemon = start_daemon("--backend", backend)
+def test_totals_stay_after_the_exit(backend_daemon: Daemon, traffic: StartTraffic) -> None:
     one = traffic("tcp")
-    daemon.ctl("add", one.pid)
+    backend_daemon.ctl("add", one.pid)
     said = one.run()
     one.end()
-    wait_until(lambda: daemon.json("list")[0]["exited"], what="the exit is noticed")
-    summary = daemon.summary(one.pid)
+
+    def exited() -> bool:
+        return any(r["pid"] == one.pid and r["exited"] for r in backend_daemon.json("list"))
+
+    wait_until(exited, what="the exit is noticed")
+    summary = backend_daemon.summary(one.pid)
     check_rows(summary)
     assert total_of(summary) == (said["sent"], said["recv"])
 

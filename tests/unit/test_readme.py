@@ -98,7 +98,9 @@ def test_defaults_of_netiod() -> None:
         assert shown in table
 
 
-@pytest.mark.parametrize("verb", ["run", "test", "bench", "install", "uninstall"])
+@pytest.mark.parametrize(
+    "verb", ["run", "test", "bench", "accuracy", "kernels", "install", "uninstall"]
+)
 def test_commands_of_the_script(verb: str) -> None:
     assert f"sudo ./netio {verb}" in README
     assert re.search(rf"^  {verb}\b", help_of(str(TOP / "netio")), re.M)

@@ -181,7 +181,9 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert re.fullmatch(rf"netio: {arguments[0]}: .*\n", done.stderr)
 
 
-@pytest.mark.parametrize("verb", ["run", "test", "bench", "install", "uninstall"])
+@pytest.mark.parametrize(
+    "verb", ["run", "test", "bench", "accuracy", "kernels", "install", "uninstall"]
+)
 def test_not_root(as_nobody: list[str], verb: str) -> None:
     # The script goes through a pipe, because nobody may be unable to read the checkout.
     done = subprocess.run(

@@ -1,0 +1,136 @@
+"""Inside a virtual machine: the matrix on every back-end and some system tests, all at once.
+
+What it finds goes to files in the share: BACKEND.json of the matrix, tests*.xml of the tests, or
+NAME.log where one broke off. Lines on standard output say how far it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from netiod.settings import BACKENDS
+from tests.kernels.running import PROGRESS
+from tests.kernels.what import EACH, ONCE, expected
+
+SHARE = Path("/run/share")
+_TURNS = "/run/turns"
+#: Seconds between two lines of progress.
+_PAUSE = 1.0
+#: An emulated machine is so many times slower than the system tests expect.
+_PATIENCE = 8
+
+
+class _Process:
+    """A command whose output is read as it comes, and kept."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.lines: list[str] = []
+        self.ended = False
+        self._rest = b""
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert self._process.stdout is not None
+        self.stdout = self._process.stdout
+
+    def read(self) -> bool:
+        """Take what it has written; False when that was the last of it."""
+        data = os.read(self.stdout.fileno(), 65536)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self.lines += [line.decode("utf-8", "replace") for line in lines]
+        if data:
+            return True
+        self._process.wait()
+        self.ended = True
+        return False
+
+
+def main() -> int:
+    """Do all of it; the host judges what is found."""
+    # The checkout is read over 9p, and every test starts several interpreters.
+    packages = ("netiod", "netioctl", "tests")
+    subprocess.run([sys.executable, "-m", "compileall", "-q", *packages], check=False)
+    there = [name for name in BACKENDS if expected(name, os.uname().release)]
+    split = len(there) * 3 // 4
+    _run(
+        {name: _matrix(name) for name in BACKENDS},
+        {
+            "tests-1": lambda: _tests("tests-1", there[:split], EACH),
+            "tests-2": lambda: _tests("tests-2", there[split:], (*EACH, *ONCE)),
+        },
+    )
+    return 0
+
+
+def _matrix(backend: str) -> _Process:
+    options = {
+        "--backend": backend,
+        "--generator": f"{SHARE}/generator",
+        "--json": f"{SHARE}/{backend}.json",
+        "--beside": _TURNS,
+    }
+    words = [word for pair in options.items() for word in pair]
+    return _Process([sys.executable, "-m", "tests.accuracy", *words], dict(os.environ))
+
+
+def _tests(name: str, backends: Sequence[str], tests: Sequence[str]) -> _Process:
+    environment = {
+        **os.environ,
+        "NETIO_TEST_BACKENDS": " ".join(backends),
+        "NETIO_TEST_PATIENCE": f"{_PATIENCE}",
+        "NETIO_TEST_SHARED": "yes",
+    }
+    # What takes all CPUs for itself waits until the tests are done.
+    command = ["flock", "--shared", "--close", _TURNS, sys.executable, "-m", "pytest", "-v"]
+    command += ["-p", "no:cacheprovider", "--junitxml", f"{SHARE}/{name}.xml", *tests]
+    return _Process(command, environment)
+
+
+def _far(process: _Process) -> str:
+    """How far one is: operations, or tests in percent."""
+    found = (re.search(r"\[ *(\d+%)\]$", line) for line in reversed(process.lines))
+    return next((match[1] for match in found if match), f"{len(process.lines)}")
+
+
+def _run(first: dict[str, _Process], then: dict[str, Callable[[], _Process]]) -> None:
+    """Read from processes until they end; say how far they are, and why one ended early.
+
+    `then` begins when the first have loaded what they need, all of which takes all CPUs. After
+    that they wait half of the time.
+    """
+    processes = dict(first)
+    said = 0.0
+    with selectors.DefaultSelector() as selector:
+        for process in processes.values():
+            selector.register(process.stdout, selectors.EVENT_READ, process)
+        while selector.get_map():
+            for key, _ in selector.select():
+                if not key.data.read():
+                    selector.unregister(key.fileobj)
+            if then and all(each.ended or len(each.lines) > 1 for each in first.values()):
+                for name, start in then.items():
+                    processes[name] = start()
+                    selector.register(processes[name].stdout, selectors.EVENT_READ, processes[name])
+                then = {}
+            if time.monotonic() - said > _PAUSE:
+                said = time.monotonic()
+                parts = (f"{name} {_far(process)}" for name, process in processes.items())
+                print(f"{PROGRESS}{', '.join(parts)}", flush=True)
+    for name, process in processes.items():
+        if not any((SHARE / f"{name}.{kind}").exists() for kind in ("json", "xml")):
+            (SHARE / f"{name}.log").write_text("\n".join(process.lines[-20:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
