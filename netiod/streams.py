@@ -14,8 +14,9 @@ from netiod.policy import Caller
 
 #: In the place of a uid: the gate that serves uid 0 and the operators' group.
 OPERATORS = 0xFFFFFFFF
-#: Seconds that a gate without viewers stays, and that a viewer waits for a new one.
-_IDLE, _WAIT = 30.0, 5.0
+#: Seconds that a gate without viewers stays, and that a viewer waits for a new one: less than a
+#: client waits for an answer (5), so that it hears why there is none.
+_IDLE, _WAIT = 30.0, 3.0
 
 Answer = Callable[["str | None"], None]
 

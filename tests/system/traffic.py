@@ -150,6 +150,44 @@ def blocked(count: str) -> dict[str, Any]:
     return {"sent": sent, "recv": sum(sizes)}
 
 
+def many_peers(count: str) -> dict[str, Any]:
+    """A datagram to each of so many addresses: each a connection of its own. Nobody listens."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sent = 0
+    for i in range(int(count)):
+        host = f"127.{1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}"
+        sent += sock.sendto(b"x" * (1 + i % 50), (host, 9))
+    return {"sent": sent, "recv": 0}
+
+
+def family(count: str) -> dict[str, Any]:
+    """So many child processes; then each sends and receives as many bytes as its number says."""
+    gate, opened = os.pipe()
+    reports, tell = os.pipe()
+    pids = []
+    for number in range(int(count)):
+        pid = os.fork()
+        if pid == 0:
+            os.close(opened)
+            os.read(gate, 1)  # ends when the parent closes its end
+            a, b = socket.socketpair()
+            a.send(b"x" * (number % 100 + 1))
+            b.recv(200)
+            os.write(tell, b".")
+            os.read(0, 1)
+            os._exit(0)
+        pids.append(pid)
+    print(json.dumps({"pids": pids}), flush=True)
+    sys.stdin.readline()
+    os.close(opened)
+    done = 0
+    while done < len(pids):
+        done += len(os.read(reports, 65536))
+    total = sum(number % 100 + 1 for number in range(len(pids)))
+    return {"sent": total, "recv": total}
+
+
 def stream(count: str, size: str = "64", fork: str = "") -> dict[str, Any]:
     """`count` datagrams of `size` bytes over a unix pair; with `fork`, a child does the same."""
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -299,6 +337,8 @@ KINDS = {
         netlink,
         splice,
         blocked,
+        many_peers,
+        family,
         short_connections,
         stream,
         calls,
