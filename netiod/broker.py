@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import grp
 import itertools
 import logging
 import os
@@ -16,7 +15,7 @@ from typing import Any
 
 from netioctl.wire.errors import Code, RequestError
 from netiod import channel as channel_
-from netiod import sockets, verbs
+from netiod import confine, privileges, sockets, verbs
 from netiod.connections import Connections
 from netiod.control import Connection, Server
 from netiod.demand import Demand
@@ -138,12 +137,13 @@ class Broker:
                     connection.notify("missed", {"operations": missed})
 
     def privileges(self) -> list[str]:
-        """What the broker keeps although it should not need it, and why."""
-        return [
+        """What broker and gates have although they should not, and why."""
+        kept = [
             f"the broker keeps {_CAPABILITIES[number]}: "
             "this kernel asks for it in every call on a BPF map"
             for number in self.info["broker_capabilities"]
         ]
+        return kept + confine.exceptions()
 
     def daemon_processes(self) -> list[tuple[str, int]]:
         """(role, pid) of all processes of the daemon."""
@@ -237,8 +237,7 @@ def run(settings: Settings, control_listener: socket.socket, channel: socket.soc
 
 
 def _group(name: str) -> int | None:
-    try:
-        return grp.getgrnam(name).gr_gid
-    except KeyError:
+    gid = privileges.find_group(name)
+    if gid is None:
         _LOG.warning("there is no group %s: only root may watch the processes of others", name)
-        return None
+    return gid

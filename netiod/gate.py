@@ -1,13 +1,14 @@
 """A gate: passes the broker's frames to the viewers of one user, over ZeroMQ.
 
-It runs as user netio with no capabilities and knows nothing but its socket: whoever breaks it
-has broken their own stream.
+It runs as user netio with no capabilities, opens no file, and knows nothing but its sockets:
+whoever breaks it has broken their own stream.
 """
 
 from __future__ import annotations
 
 import resource
 import socket
+from typing import TYPE_CHECKING
 
 import zmq
 
@@ -34,16 +35,26 @@ _OPTIONS = (
 )
 
 
-def run(listener: socket.socket, path: str, data: socket.socket) -> int:
+if TYPE_CHECKING:
+    Context = zmq.Context[zmq.Socket[bytes]]
+
+
+def make_context() -> Context:
+    """libzmq, while it can still read the files that it looks for. It starts no thread yet."""
+    return zmq.Context(io_threads=1)
+
+
+def run(listener: socket.socket, path: str, data: socket.socket, context: Context) -> int:
     """Publish every message that comes from `data` until its end; the exit status.
 
     Args:
         listener: bound to `path` and listening; viewers come in there.
         data: the broker's frames, SOCK_SEQPACKET, one message each, at most MAX_FRAME bytes.
+        context: from make_context().
     """
     _limit(resource.RLIMIT_AS, MEMORY_LIMIT)
     _limit(resource.RLIMIT_NOFILE, VIEWERS_LIMIT)
-    with zmq.Context(io_threads=1) as context, context.socket(zmq.PUB) as pub:
+    with context, context.socket(zmq.PUB) as pub:
         _serve(pub, listener, path, data)
     return 0
 

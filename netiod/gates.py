@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from netiod import channel, children, privileges
+from netiod import channel, children, confine
 from netiod.privileges import Account
 from netiod.sockets import RunDirectory, gate_path
 
@@ -126,12 +126,12 @@ class Gates:
         parent = os.getpid()
 
         def body() -> int:
-            # Imported while root: later, the files may be out of reach.
+            # Imported while root: later, the files are out of reach.
             from netiod import gate
 
-            privileges.drop(self._account)
-            privileges.die_with_parent(parent, signal.SIGKILL)
-            return gate.run(listener, path, sink)
+            context = gate.make_context()
+            confine.as_gate(self._account, self._directory.path, parent)
+            return gate.run(listener, path, sink, context)
 
         return children.fork("netiod-gate", body, (listener.fileno(), sink.fileno()))
 

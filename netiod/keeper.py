@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Optional
 
 from netioctl.wire.errors import NetioError, ProtocolError
-from netiod import channel, children, descriptors, handover, privileges
+from netiod import channel, children, confine, descriptors, handover
 from netiod.privileges import Account
 from netiod.settings import Settings
 
@@ -187,11 +187,10 @@ class Keeper:
         def body() -> int:
             # One thread is enough for what it computes; read when numpy is imported.
             os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-            # Imported while root: later, the files may be out of reach.
+            # Imported while root: later, the files are out of reach.
             run = self._program()
             keep = handover.peek_info(theirs).get("broker_capabilities", ())
-            privileges.drop(self._account, keep)
-            privileges.die_with_parent(parent, signal.SIGTERM)
+            confine.as_broker(self._account, keep, parent)
             return run(self._settings, self._control, theirs)
 
         return children.fork("netiod-broker", body, (self._control.fileno(), theirs.fileno()))

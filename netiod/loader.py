@@ -1,7 +1,8 @@
 """The loader: compiles, loads and attaches, hands every descriptor over, and is gone.
 
 The only module that imports bcc, and only inside run(): the compiler it brings is 100 MB that
-no process should keep. Runs as root in a child of the supervisor.
+no process should keep. Runs in a child of the supervisor, as root with what loading takes: the
+compiler reads our own C text, with what the kernel says of its own types, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
-from netiod import attach, backends, btf, hooks, mounts
+from netiod import attach, backends, btf, confine, hooks, mounts
 from netiod.assemble import Assembled, Unavailable, assemble
 from netiod.features import Features, check_ring_buffer
 
@@ -89,6 +90,9 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_MEMLOCK, unlimited)
     mounts.unshare()
+    with contextlib.suppress(FileNotFoundError):
+        mounts.cgroup_root()
+    confine.loader_has_mounted()
     attach.sweep_kprobes()
     check_ring_buffer()
     kernel = Features(types)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from netioctl.wire.errors import PrerequisiteError
-from netiod import privileges
+from netiod import privileges, seccomp
 
 BTF = "/sys/kernel/btf/vmlinux"
 _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 21, 38, 39
@@ -35,6 +35,7 @@ def check() -> None:
         bcc,
         lambda: module("numpy", "python3-numpy", "python3-numpy"),
         lambda: module("zmq", "python3-zmq", "python3-pyzmq or python3-zmq"),
+        libseccomp,
         btf,
     )
     lacks = [lack for lack in (look() for look in checks) if lack]
@@ -78,6 +79,18 @@ def module(name: str, debian: str, fedora: str) -> str | None:
         f"{name} is not installed for {sys.executable}: "
         f"install {debian} (Debian, Ubuntu) or {fedora} (Fedora, RHEL){hint}"
     )
+
+
+def libseccomp() -> str | None:
+    """What filters the system calls of broker and gates."""
+    try:
+        seccomp.prepare()
+    except OSError:
+        return (
+            f"{seccomp.LIBRARY} is not installed: install libseccomp2 (Debian, Ubuntu) or "
+            "libseccomp (Fedora, RHEL)"
+        )
+    return None
 
 
 def btf() -> str | None:

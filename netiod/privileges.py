@@ -27,6 +27,20 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAP = "/proc/sys/kernel/cap_last_cap"
+_STATUS = "/proc/self/status"
+#: Capabilities that netiod speaks of: <linux/capability.h>.
+CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 0, 1, 5, 6, 7, 8
+CAP_NET_ADMIN, CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_SYS_RESOURCE = 12, 18, 21, 24
+CAP_PERFMON, CAP_BPF = 38, 39
+#: Supervisor: give gates' sockets to their users, with large buffers; start children that drop
+#: all this, in other root directories; end them. What its hooks take is added: for_hooks().
+SUPERVISOR = frozenset(
+    (CAP_CHOWN, CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_SYS_CHROOT, CAP_KILL)
+)
+#: Loader: programs for cgroups are network administration; the limit on locked memory before 5.11;
+#: a child that tries what maps take without privileges.
+LOADER = frozenset((CAP_NET_ADMIN, CAP_SYS_RESOURCE, CAP_SETUID, CAP_SETGID))
+_PERF_PARANOID = "/proc/sys/kernel/perf_event_paranoid"
 
 
 class Account(NamedTuple):
@@ -58,35 +72,73 @@ def find_account(name: str) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
+@functools.lru_cache(maxsize=1)
 def find_group(name: str) -> int | None:
-    """The gid of a group, or None."""
+    """The gid of a group, or None. Asked once: the broker, which knows the answer from its
+    parent, cannot read /etc/group."""
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         return None
 
 
-def drop(account: Account, keep: Iterable[int] = ()) -> None:
-    """Become `account` for good, without groups or capabilities other than `keep` (numbers).
+def drop(account: Account, keep: Iterable[int] = (), root: str | None = None) -> None:
+    """Become `account` for good, without groups or capabilities other than `keep` (numbers),
+    with `root` as the root directory unless that is None.
 
     Raises:
         OSError: the kernel refused a step.
         RuntimeError: it agreed, yet privileges are left.
     """
     kept = frozenset(keep)
-    for capability in range(_last_capability() + 1):
-        if _prctl(_PR_CAPBSET_READ, capability):
-            _prctl(_PR_CAPBSET_DROP, capability)
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    _prctl(_PR_SET_KEEPCAPS, 1 if kept else 0)
-    os.setgroups([])
-    os.setresgid(account.gid, account.gid, account.gid)
-    os.setresuid(account.uid, account.uid, account.uid)
+    # Opened now: a new root may have no /proc.
+    with open(_STATUS, encoding="ascii", errors="replace") as status:
+        last = _last_capability()
+        if root is not None:
+            os.chroot(root)
+            os.chdir("/")
+        _bound(last, frozenset())
+        _prctl(_PR_SET_KEEPCAPS, 1 if kept else 0)
+        os.setgroups([])
+        os.setresgid(account.gid, account.gid, account.gid)
+        os.setresuid(account.uid, account.uid, account.uid)
+        _capset(kept)
+        close_off()
+        _check(_fields(status), account, kept)
+
+
+def reduce(keep: Iterable[int]) -> None:
+    """Stay who we are, root, without capabilities other than those of `keep` that we have.
+
+    Raises:
+        OSError: the kernel refused a step.
+    """
+    kept = frozenset(keep) & capabilities()
+    _bound(_last_capability(), kept)
     _capset(kept)
+    close_off()
+
+
+def for_hooks() -> frozenset[int]:
+    """What it takes on this kernel to load and attach programs."""
+    if _last_capability() < CAP_BPF:
+        return frozenset((CAP_SYS_ADMIN,))
+    try:
+        with open(_PERF_PARANOID, encoding="ascii") as file:
+            paranoid = int(file.read())
+    except OSError:
+        paranoid = 0
+    # More than 2 is known to distributions' kernels alone, whose perf_event_open(2) may then ask
+    # for CAP_SYS_ADMIN.
+    more = (CAP_SYS_ADMIN,) if paranoid > 2 else ()
+    return frozenset((CAP_BPF, CAP_PERFMON, *more))
+
+
+def close_off() -> None:
+    """No program that is started gains privileges; no core dumps, and no process without
+    CAP_SYS_PTRACE looks inside, not even one of the same user."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    # No core dumps, and no other process of this user may look inside.
     _prctl(_PR_SET_DUMPABLE, 0)
-    _check(account, kept)
 
 
 def die_with_parent(parent: int, number: signal.Signals) -> None:
@@ -105,22 +157,37 @@ def capabilities() -> frozenset[int]:
     return frozenset(n for n in range(64) if mask >> n & 1)
 
 
-def _check(account: Account, kept: frozenset[int]) -> None:
-    ids = [account.uid] * 4 + [account.gid] * 4
-    found = [int(n) for n in _status("Uid") + _status("Gid")]
+def _bound(last: int, kept: frozenset[int]) -> None:
+    """Bounding set := `kept`, as far as it is in there; ambient := none."""
+    for capability in range(last + 1):
+        if capability not in kept and _prctl(_PR_CAPBSET_READ, capability):
+            _prctl(_PR_CAPBSET_DROP, capability)
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def _check(found: dict[str, list[str]], account: Account, kept: frozenset[int]) -> None:
+    ids = [int(n) for n in found["Uid"] + found["Gid"]]
     mask = sum(1 << n for n in kept)
-    sets = [int(_status(name)[0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd")]
-    if found != ids or _status("Groups") or sets != [0, mask, mask, 0]:
-        raise RuntimeError(f"privileges are left after giving them up: {found} {sets}")
+    sets = [int(found[name][0], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd")]
+    if (
+        ids != [account.uid] * 4 + [account.gid] * 4
+        or found["Groups"]
+        or sets != [0, mask, mask, 0]
+    ):
+        raise RuntimeError(f"privileges are left after giving them up: {ids} {sets}")
+    # Capabilities and filters are each thread's own.
+    if found["Threads"] != ["1"]:
+        raise RuntimeError("other threads still have the privileges that this one has given up")
 
 
 def _status(name: str) -> list[str]:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
-        for line in lines:
-            key, _, value = line.partition(":")
-            if key == name:
-                return value.split()
-    raise RuntimeError(f"/proc/self/status has no {name}")
+    with open(_STATUS, encoding="ascii", errors="replace") as status:
+        return _fields(status)[name]
+
+
+def _fields(status: Iterable[str]) -> dict[str, list[str]]:
+    parts = (line.partition(":") for line in status)
+    return {name: value.split() for name, _, value in parts}
 
 
 def _last_capability() -> int:

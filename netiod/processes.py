@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+#: Where /proc is; see root_is_proc().
+_proc = "/proc"
+
 
 @dataclass(frozen=True)
 class Process:
@@ -17,12 +20,18 @@ class Process:
     uids: tuple[int, int, int, int]
 
 
+def root_is_proc() -> None:
+    """This process has /proc as its root directory from now on."""
+    global _proc  # noqa: PLW0603
+    _proc = ""
+
+
 def read(pid: int) -> Process | None:
     """The process `pid`, or None if there is none: a thread or a zombie is no process here."""
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:
+        with open(f"{_proc}/{pid}/status", "rb") as file:
             status = file.read()
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with open(f"{_proc}/{pid}/stat", "rb") as file:
             stat = file.read()
     except OSError:
         return None
@@ -41,9 +50,9 @@ def read(pid: int) -> Process | None:
 def usage(pid: int) -> tuple[int, float] | None:
     """Resident bytes and CPU seconds of `pid`, or None if it is gone."""
     try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
+        with open(f"{_proc}/{pid}/statm", "rb") as file:
             pages = int(file.read().split()[1])
-        with open(f"/proc/{pid}/stat", "rb") as file:
+        with open(f"{_proc}/{pid}/stat", "rb") as file:
             numbers = file.read().rsplit(b")", 1)[1].split()
     except OSError:
         return None
@@ -54,7 +63,7 @@ def usage(pid: int) -> tuple[int, float] | None:
 def pss(pid: int) -> int | None:
     """Bytes of `pid`'s proportional set, or None where the kernel does not let us read it."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        with open(f"{_proc}/{pid}/smaps_rollup", "rb") as file:
             for line in file:
                 if line.startswith(b"Pss:"):
                     return int(line.split()[1]) * 1024

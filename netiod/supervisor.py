@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from netioctl import __version__
 from netioctl.wire.errors import NetioError, ProtocolError
-from netiod import channel, children, descriptors, handover, privileges
+from netiod import channel, children, confine, descriptors, handover, privileges
 from netiod.demand import Attacher
 from netiod.fdstore import FdStore
 from netiod.gates import Gates
@@ -88,6 +88,7 @@ class Supervisor:
         with ExitStack() as stack:
             # First, so that no signal ends us with something left behind.
             stack.enter_context(self._signals)
+            confine.as_starting_supervisor()
             directory = stack.enter_context(RunDirectory(settings.run_dir))
             control = stack.enter_context(directory.control_listener())
             stack.enter_context(self._selector)
@@ -153,7 +154,7 @@ class Supervisor:
         parent = os.getpid()
 
         def body() -> int:
-            privileges.die_with_parent(parent, signal.SIGKILL)
+            confine.as_loader(parent)
             program()(settings, theirs)
             return 1
 
@@ -196,6 +197,11 @@ class Supervisor:
         self._loaded = loaded
         self._attacher = Attacher(loaded, self._store.add, self._store.remove)
         self._store.keep(loaded, self._settings)
+        confine.as_supervisor(
+            self._settings.run_dir,
+            hooks=bool(loaded.info.get("on_demand")),
+            broker=loaded.info.get("broker_capabilities", ()),
+        )
         self._keeper.hand_over(loaded)
 
     def _reap_loader(self) -> None:

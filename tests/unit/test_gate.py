@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from netiod import channel, children, gate, privileges
+from netiod import channel, children, confine, gate, privileges
 from netiod.sockets import RunDirectory, gate_path
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -30,8 +30,9 @@ class Gate:
         account = privileges.find_account("nobody")
 
         def body() -> int:
-            privileges.drop(account)
-            return gate.run(listener, self.path, sink)
+            context = gate.make_context()
+            confine.as_gate(account, directory.path, os.getppid())
+            return gate.run(listener, self.path, sink, context)
 
         with listener, sink:
             self.pid = children.fork("test-gate", body, [listener.fileno(), sink.fileno()])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import logging
 import os
@@ -20,7 +21,7 @@ from netioctl.wire.errors import (
     PrerequisiteError,
     UsageError,
 )
-from netiod import logs, main, prerequisites
+from netiod import logs, main, prerequisites, seccomp
 from netiod.systemd import Notifier
 
 TOP = Path(__file__).parents[2]
@@ -117,10 +118,14 @@ def test_everything_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setattr(prerequisites, "BTF", "/absent")
     monkeypatch.setattr("netiod.privileges.capabilities", lambda: frozenset((1, 39)))
+    monkeypatch.setattr(seccomp, "prepare", lambda: ctypes.CDLL("libabsent.so.0"))
     with pytest.raises(PrerequisiteError) as caught:
         prerequisites.check()
     lines = str(caught.value).splitlines()
-    expected = ("CAP_PERFMON", "python3-bpfcc", "python3-numpy", "python3-zmq", "DEBUG_INFO_BTF")
+    expected = (
+        *("CAP_PERFMON", "python3-bpfcc", "python3-numpy", "python3-zmq", "libseccomp2"),
+        "DEBUG_INFO_BTF",
+    )
     assert len(lines) == len(expected)
     for line, part in zip(lines, expected):
         assert part in line

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +98,51 @@ def test_a_process_of_the_same_user_sees_nothing() -> None:
         return os.stat("/proc/self/environ").st_uid == 0
 
     assert in_child(body) == "True"
+
+
+def test_a_root_directory_of_its_own() -> None:
+    def body() -> list[str]:
+        privileges.drop(nobody(), root="/proc/self/fdinfo/..")
+        return [os.getcwd(), str(os.path.exists("/status")), str(os.path.exists("/../../etc"))]
+
+    assert in_child(body) == "['/', 'True', 'False']"
+
+
+def test_root_keeps_what_it_is_to_keep_and_nothing_else() -> None:
+    def body() -> str:
+        privileges.reduce([CAP_KILL, CAP_SYS_ADMIN, 63])
+        return f"{os.getuid()} " + status("CapPrm", "CapEff", "CapBnd", "CapInh", "NoNewPrivs")
+
+    assert in_child(body) == "0 " + " ".join([f"{1 << 5 | 1 << 21:016x}"] * 3 + ["0" * 16, "1"])
+
+
+def test_a_program_that_root_starts_gains_nothing() -> None:
+    def body() -> str:
+        privileges.reduce([CAP_KILL])
+        command = ["grep", "^CapEff", "/proc/self/status"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert in_child(body) == f"CapEff:\t{1 << CAP_KILL:016x}\n"
+
+
+def test_capabilities_for_hooks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    paranoid = tmp_path / "paranoid"
+    monkeypatch.setattr(privileges, "_PERF_PARANOID", str(paranoid))
+    assert privileges.for_hooks() == {38, 39}
+    paranoid.write_text("3\n")
+    assert privileges.for_hooks() == {21, 38, 39}
+    (tmp_path / "last").write_text("37\n")
+    monkeypatch.setattr(privileges, "_LAST_CAP", str(tmp_path / "last"))
+    assert privileges.for_hooks() == {21}
+
+
+def test_privileges_in_another_thread_are_an_error() -> None:
+    def body() -> None:
+        stop = threading.Event()
+        threading.Thread(target=stop.wait, daemon=True).start()
+        privileges.drop(nobody())
+
+    assert in_child(body) == "RuntimeError"
 
 
 def test_a_failing_step_is_an_error() -> None:
