@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.kernels.errors import KernelsError
 
-_INIT = Path(__file__).with_name("init.sh")
+INIT = Path(__file__).with_name("init.sh")
 _NEEDED = ("virtio_pci", "virtio_console", "overlay", "9p", "9pnet_virtio")
 #: What else the tests use. A guest has no modprobe for its kernel's modules, and some of these are
 #: looked up by names that are no module's; what a kernel has built in or lacks is left out.
@@ -37,8 +37,8 @@ def extract_vmlinux(vmlinuz: Path, target: Path) -> None:
     target.write_bytes(elf)
 
 
-def write_initramfs(modules: Path, target: Path) -> None:
-    """An initramfs for the kernel whose modules are below `modules`."""
+def write_initramfs(modules: Path, target: Path, init: Path = INIT) -> None:
+    """An initramfs for the kernel whose modules are below `modules`; `init` is what it runs."""
     busybox = shutil.which("busybox")
     if busybox is None:
         raise KernelsError("busybox is missing: install busybox-static")
@@ -46,7 +46,7 @@ def write_initramfs(modules: Path, target: Path) -> None:
     entries = [(name, 0o40755, b"") for name in ("bin", "modules", "dev", "proc", "sys")]
     entries += [
         ("bin/busybox", 0o100755, Path(busybox).read_bytes()),
-        ("init", 0o100755, _INIT.read_bytes()),
+        ("init", 0o100755, init.read_bytes()),
         ("modules/list", 0o100644, "".join(f"{name}\n" for name in loaded).encode()),
     ]
     entries += [(f"modules/{name}", 0o100644, data) for name, data in loaded.items()]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.kernels.errors import KernelsError
-from tests.kernels.image import write_initramfs
+from tests.kernels.image import INIT, write_initramfs
 from tests.kernels.packages import Kernel, cache_directory
 
 _PROGRAMS = {
@@ -76,10 +76,13 @@ def check_host() -> None:
 
 
 class Machine:
-    """`share` is a directory that guest and host both write: /run/share in the guest."""
+    """`share` is a directory that guest and host both write: /run/share in the guest.
 
-    def __init__(self, kernel: Kernel, shape: Shape) -> None:
-        self.kernel = kernel
+    `init` is the guest's first program.
+    """
+
+    def __init__(self, kernel: Kernel, shape: Shape, init: Path = INIT) -> None:
+        self.kernel, self._init = kernel, init
         self._shape = shape
         base = cache_directory() / "run"
         base.mkdir(parents=True, exist_ok=True)
@@ -106,7 +109,7 @@ class Machine:
 
     def run(self, command: str, directory: Path, output: Callable[[bytes], None]) -> Outcome:
         """Run a shell command as root; `output` gets what it prints, as it comes."""
-        write_initramfs(Path(self.kernel.modules), self._scratch / "initramfs")
+        write_initramfs(Path(self.kernel.modules), self._scratch / "initramfs", self._init)
         lines = [f"export {name}={shlex.quote(value)}" for name, value in _ENVIRONMENT.items()]
         lines += [f"cd {shlex.quote(str(directory))} || exit 126", command, ""]
         (self.share / "command").write_text("\n".join(lines))

@@ -27,24 +27,31 @@ _USER = (
 )
 
 
-def fetch(suite: str, renew: bool, progress: Callable[[str], None]) -> Path:
-    """The root file system of `suite`, made unless it is there.
+def fetch(
+    suite: str,
+    renew: bool,
+    progress: Callable[[str], None],
+    name: str = "",
+    packages: tuple[str, ...] = _PACKAGES,
+) -> Path:
+    """The root file system of `suite`, made unless it is there; `name` tells it from others of
+    the same suite with other packages.
 
     Raises:
         KernelsError: it cannot be made.
     """
     if shutil.which("mmdebstrap") is None:
         raise KernelsError("mmdebstrap is missing: install it")
-    target = cache_directory() / "userlands" / suite
+    target = cache_directory() / "userlands" / (name or suite)
     if target.is_dir() and not renew:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f"{suite}.new")
+    new = target.with_name(f"{target.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     source = mirror()
     progress(f"{suite}: installing its Python and BCC from {source} into {target}")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
-    command += [f"--keyring={KEYRING}", f"--include={','.join(_PACKAGES)}"]
+    command += [f"--keyring={KEYRING}", f"--include={','.join(packages)}"]
     command += [f"--customize-hook={_USER}", suite, str(new), source]
     try:
         done = subprocess.run(

@@ -1,0 +1,1 @@
+"""netiod as a service: Debian with systemd as the first process, in a virtual machine."""
