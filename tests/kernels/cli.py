@@ -57,6 +57,8 @@ def _run(options: argparse.Namespace) -> int:
     kernels, skipped = _kernels(only, options.renew)
     for suite, why in skipped:
         print(f"{suite.name}: skipped: {why}", flush=True)
+    if not kernels:
+        return _Exit.FAILED
     root = userland.fetch(options.userland, options.renew, _say) if options.userland else None
     shape = Shape(options.cpus, options.memory, options.limit)
     if options.command is not None:

@@ -194,8 +194,7 @@ class _Apt:
             text = str(error)
             if "does not have a Release file" in text or "404" in text:
                 raise NoKernel(f"{self.mirror} does not have this suite any more") from error
-            reasons = [line for line in text.splitlines() if line.startswith(("E: ", "W: "))]
-            raise NoKernel(f"{self.mirror}: {reasons[0][3:] if reasons else text}") from error
+            raise NoKernel(f"{self.mirror}: {first_reason(text)}") from error
 
     def show(self, package: str) -> dict[str, str] | None:
         """The fields of the newest version of `package`; None where there is none."""
@@ -224,6 +223,15 @@ def mirror() -> str:
         if len(words) == 4 and words[:2] == ["Debian", "main"] and "-" not in words[2]:
             return words[3]
     return _MIRROR
+
+
+def first_reason(text: str) -> str:
+    """What apt complains about, of all that it wrote: one line."""
+    for pattern in (r"Failed to fetch .*", r"[EW]: (.*)", r".+"):
+        found = re.search(pattern, text)
+        if found:
+            return " ".join(found[found.re.groups].split())
+    return "no word why"
 
 
 def _run(command: list[str], cwd: Path | None = None) -> str:

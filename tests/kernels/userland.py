@@ -14,11 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.kernels.errors import KernelsError
-from tests.kernels.packages import KEYRING, cache_directory, mirror
+from tests.kernels.packages import KEYRING, cache_directory, first_reason, mirror
 
 _PACKAGES = (
     *("python3", "python3-bpfcc", "python3-zmq", "python3-numpy", "python3-psutil"),
-    *("python3-click", "python3-pytest", "gcc", "libc6-dev", "iproute2", "util-linux", "procps"),
+    *(
+        "python3-click",
+        "python3-pytest",
+        "python3-hypothesis",
+        "gcc",
+        "libc6-dev",
+        "iproute2",
+        "util-linux",
+        "procps",
+    ),
 )
 #: Whom netiod's broker runs as.
 _USER = (
@@ -51,8 +60,13 @@ def fetch(
     source = mirror()
     progress(f"{suite}: installing its Python and BCC from {source} into {target}")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
+<<<<<<< Updated upstream
     command += [f"--keyring={KEYRING}", f"--include={','.join(packages)}"]
     command += [f"--customize-hook={_USER}", suite, str(new), source]
+=======
+    command += [f"--keyring={KEYRING}", f"--include={','.join(_PACKAGES)}"]
+    command += [f"--customize-hook={_USER}", *_settings(), suite, str(new), source]
+>>>>>>> Stashed changes
     try:
         done = subprocess.run(
             command,
@@ -64,15 +78,24 @@ def fetch(
             check=False,
         )
         if done.returncode:
-            lines = done.stderr.strip().splitlines()
-            reasons = [line for line in lines if line.startswith(("E: ", "Err:"))] or lines
-            why = reasons[0] if reasons else f"exit status {done.returncode}"
-            raise KernelsError(f"{suite}: mmdebstrap failed: {why}")
+            raise KernelsError(f"{suite}: mmdebstrap failed: {first_reason(done.stderr)}")
         shutil.rmtree(target, ignore_errors=True)
         new.rename(target)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return target
+
+
+def _settings() -> list[str]:
+    """How the machine's own apt gets at mirrors: mmdebstrap does not read that by itself."""
+    command = ["apt-config", "dump", "Acquire"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Settings without a value only group others; which lists there are is mmdebstrap's business.
+    return [
+        f"--aptopt={line}"
+        for line in done.stdout.splitlines()
+        if not line.endswith(' "";') and "::IndexTargets::" not in line
+    ]
 
 
 def inside(root: Path, directory: Path, command: str) -> str:

@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 5.0, what: str = "
         if value:
             return value
         if time.monotonic() > deadline:
-            pytest.fail(f"not so after {seconds} s: {what or condition}")
+            pytest.fail(f"not so after {seconds * PATIENCE:g} s: {what or condition}")
         time.sleep(0.01)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,18 +31,25 @@ def programs() -> set[int]:
         found.add(last)
 
 
+def programs_of(pid: int) -> set[int]:
+    """Ids of the programs that a process holds, or the links of."""
+    texts = (path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir())
+    found = (re.findall(r"^prog_id:\s*(\d+)$", text, re.M) for text in texts)
+    return {int(number) for numbers in found for number in numbers}
+
+
 def test_sigterm_ends_it_clean(start_daemon: StartDaemon, traffic: StartTraffic) -> None:
-    before = programs()
     daemon = start_daemon()
     one = traffic("stream", 10)
     watch = Watch(daemon, one.pid).wait_ready()
-    new = programs() - before
-    assert new
+    own_programs = programs_of(daemon.process.pid)
+    assert own_programs
+    assert own_programs <= programs()
     own = list(children(daemon.process.pid).values())
     assert daemon.stop() == 0
     assert not daemon.run_dir.exists()
     # Programs go when the last descriptor does, a moment after the processes.
-    wait_until(lambda: not programs() & new, what="the programs are gone")
+    wait_until(lambda: not programs() & own_programs, what="the programs are gone")
     assert not any(Path(f"/proc/{pid}").exists() for pid in own)
     status, _, err = watch.finish(None)
     assert status != 0

