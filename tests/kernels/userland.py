@@ -60,13 +60,8 @@ def fetch(
     source = mirror()
     progress(f"{suite}: installing its Python and BCC from {source} into {target}")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
-<<<<<<< Updated upstream
     command += [f"--keyring={KEYRING}", f"--include={','.join(packages)}"]
-    command += [f"--customize-hook={_USER}", suite, str(new), source]
-=======
-    command += [f"--keyring={KEYRING}", f"--include={','.join(_PACKAGES)}"]
     command += [f"--customize-hook={_USER}", *_settings(), suite, str(new), source]
->>>>>>> Stashed changes
     try:
         done = subprocess.run(
             command,
