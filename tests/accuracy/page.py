@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from tests.accuracy.exceptions import KNOWN, known
+from tests.accuracy.exceptions import KNOWN, NO_PEER, Known, known, known_peer
 from tests.accuracy.results import Book, Operation, Run, Status, SystemTests, series
 
 _HEAD = """\
@@ -143,28 +143,29 @@ def _off(runs: Sequence[Run]) -> list[str]:
 
 
 def _exceptions(runs: Sequence[Run]) -> str:
+    """A row for each reason."""
+    groups: dict[str, list[Known]] = defaultdict(list)
+    for exception in (*KNOWN, *NO_PEER):
+        groups[exception.reason].append(exception)
+    seen: Counter[str] = Counter()
+    spared: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in runs:
+        for each in run.operations:
+            names = run.backend, each.family, each.name
+            found = known(*names) or known_peer(*names)
+            if found and each.status is Status.KNOWN:
+                seen[found.reason] += 1
+            elif found and each.status is Status.SPARED:
+                spared[found.reason][f"{run.backend} on {series(run.kernel)}"] += 1
     rows = []
-    for exception in KNOWN:
-        hit: dict[str, list[str]] = defaultdict(list)
-        spared: dict[str, list[str]] = defaultdict(list)
-        for run in runs:
-            for each in run.operations:
-                if known(run.backend, each.family, each.name) is not exception:
-                    continue
-                where = f"{run.backend} on {series(run.kernel)}"
-                if each.status is Status.KNOWN:
-                    hit[each.name].append(where)
-                elif each.status is Status.SPARED:
-                    spared[each.name].append(f"{each.family}, {where}")
-        backend = "all" if exception.backend == "*" else exception.backend
-        family = "all" if exception.family == "*" else f"`{exception.family}`"
-        note = exception.reason
-        if spared:
-            found = sorted({place for places in spared.values() for place in places})
-            note += f". Exact after all: {'; '.join(found)}"
-        seen = sum(map(len, hit.values()))
-        rows.append((backend, family, f"`{exception.op}`", note, seen))
-    head = "Back-end", "Family", "Operation", "Reason", "Times seen"
+    for reason, group in groups.items():
+        columns = (
+            ", ".join("all" if name == "*" else mark.format(name) for name in dict.fromkeys(column))
+            for mark, column in zip(("{}", "`{}`", "`{}`"), zip(*(each[:3] for each in group)))
+        )
+        times = (f"{count} times with {where}" for where, count in spared[reason].items())
+        rows.append((*columns, reason, seen[reason], ", ".join(times)))
+    head = "Back-end", "Family", "Operation", "Reason", "Times seen", "Exact after all"
     return "## Exceptions\n\n" + _table(head, rows)
 
 

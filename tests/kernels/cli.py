@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cpus", type=_positive, default=2, help="processors of each (2)")
     parser.add_argument("--memory", type=_memory, default="2G", help="memory of each (2G)")
     parser.add_argument(
-        "--limit", type=_positive, default=300, metavar="SECONDS", help="for each (300)"
+        "--limit", type=_positive, default=600, metavar="SECONDS", help="for each (600)"
     )
     parser.add_argument("--list", action="store_true", help="show what there is, and end")
     parser.add_argument("--renew", action="store_true", help="look for newer kernels")

@@ -48,7 +48,7 @@ class Shape:
 
     processors: int = 2
     memory: str = "2G"
-    limit: float = 300.0
+    limit: float = 600.0
 
 
 @dataclass(frozen=True)
