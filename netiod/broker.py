@@ -15,15 +15,18 @@ from typing import Any
 
 from netioctl.wire.errors import Code, RequestError
 from netiod import channel as channel_
-from netiod import confine, privileges, sockets, verbs
+from netiod import confine, privileges, processes, sockets, verbs
+from netiod.audit import Audit
 from netiod.connections import Connections
-from netiod.control import Connection, Server
+from netiod.control import Connection
 from netiod.demand import Demand
 from netiod.handover import Loaded
-from netiod.holdings import Holding, Holdings
+from netiod.holding import Holding, Viewer
+from netiod.holdings import Holdings
 from netiod.kernel import Kernel
 from netiod.missed import Missed
 from netiod.publisher import Publisher
+from netiod.server import Server
 from netiod.settings import Settings
 from netiod.streams import Streams, gate_of
 
@@ -55,7 +58,14 @@ class Broker:
         self._supervisor = supervisor
         self.kernel = Kernel(loaded.fds, loaded.info["ring_size"], loaded.info["meta_size"])
         self.connections = Connections(self.kernel, settings.max_connections)
-        self.holdings = Holdings(self.kernel, self.connections, settings.max_pids)
+        self._audit = Audit()
+        stack.callback(self._audit.close)
+        self.holdings = Holdings(
+            self.kernel, self.connections, settings.max_pids, self._audit, self._revoked
+        )
+        self.hidden = processes.others_are_hidden()
+        if self.hidden:
+            _LOG.warning("%s", verbs.HIDDEN)
         self.gates = Streams(
             lambda uid: f"ipc://{sockets.gate_path(settings.run_dir, uid)}",
             supervisor.open_gate,
@@ -72,7 +82,7 @@ class Broker:
         self._calm = stack.enter_context(selectors.DefaultSelector())
         self._stack = stack
         self._server = Server(
-            listener, self._calm, _group(settings.group), self._handle, self._gone
+            listener, self._calm, _group(settings.group), self._handle, self._gone, self._audit
         )
         stack.callback(self._server.close)
         stack.callback(self.gates.close)
@@ -107,19 +117,20 @@ class Broker:
             if now >= next_tick:
                 self._tick()
                 next_tick = now + _TICK
-            limit = max(0.0, next_tick - now)
+            guard = self.holdings.guard
+            guard.look(now)
+            due = (next_tick, guard.deadline(), self._server.turns.deadline())
+            limit = max(0.0, min(d for d in due if d is not None) - now)
             if self.gates.pending:
                 limit = 0.0
             if next_drain > now:
                 self._serve(min(next_drain - now, limit))
-                self.gates.settle()
                 continue
             ready = everything.poll(0 if more else limit)
             if more or any(fd != self._calm.fileno() for fd, _ in ready):
                 more = self.publisher.drain()
                 next_drain = 0.0 if more else time.monotonic() + self._hold()
             self._serve(0)
-            self.gates.settle()
         return 0
 
     def missed(self) -> int:
@@ -168,12 +179,16 @@ class Broker:
     def _serve(self, timeout: float) -> None:
         for key, events in self._calm.select(timeout):
             key.data(events)
+        self._server.turns.round()
+        self.gates.settle()
 
     def _tick(self) -> None:
         self._supervisor.alive()
         self.publisher.tick()
         self.tell_missed()
-        self.holdings.expire()
+        self.holdings.tick()
+        self._server.turns.tick()
+        self._audit.tick()
         self.demand.need(bool(self.holdings.living))
         watching = itertools.chain.from_iterable(h.leases for h in self.holdings.living.values())
         self.gates.tick({gate_of(viewer.caller) for viewer in watching})
@@ -193,7 +208,7 @@ class Broker:
         return verb(self, connection, ident, params)
 
     def _gone(self, connection: Connection) -> None:
-        for holding in connection.holdings:
+        for holding in list(connection.holdings):
             self.holdings.release(connection, holding)
 
     def _send(self, holding: Holding, frame: bytes, count: int) -> None:
@@ -211,6 +226,15 @@ class Broker:
         for viewer in list(holding.leases):
             if isinstance(viewer, Connection):
                 viewer.notify("exited", event)
+                viewer.holdings.pop(holding, None)
+            self.holdings.release(viewer, holding, "exited")
+
+    def _revoked(self, viewer: Viewer, holding: Holding) -> None:
+        if isinstance(viewer, Connection):
+            viewer.holdings.pop(holding, None)
+            reason = "the process has become another user's"
+            event = {"pid": holding.pid, "start": holding.start, "reason": reason}
+            viewer.notify("revoked", event)
 
     def _from_supervisor(self, _events: int) -> None:
         message = self._supervisor.receive()
@@ -220,7 +244,10 @@ class Broker:
         elif message.op == channel_.GATE and message.sock is not None:
             self.gates.opened(message.uid, message.pid, message.sock)
         elif message.op == channel_.GATE_ENDED:
-            self.gates.ended(message.uid)
+            if message.pid:
+                self.gates.ended(message.uid)
+            else:
+                self.gates.refused(message.uid)
         elif message.op == channel_.HOOKS:
             self.demand.answered(bool(message.uid))
 

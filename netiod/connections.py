@@ -57,17 +57,20 @@ class Connections:
         if len(self._entries) > self._most * _FULL:
             self._make_room()
 
-    def rows(self, pid: int, start: int) -> list[tuple[Connection, dict[str, Any]]]:
-        """Each connection of a process in words, with its counters (struct conn)."""
+    def rows(self, pid: int, start: int) -> Iterator[tuple[Connection, dict[str, Any]]]:
+        """Each connection of a process in words, with its counters (struct conn).
+
+        Connections may come and go between two of them.
+        """
         numbers = self._by_process.get((pid, start), array("I"))
         if len(numbers) > _SCAN_ABOVE or self._kernel.stat("META_LOST"):
-            return list(self._scan(pid, start))
-        found = []
-        for number in numbers:
-            value = self._kernel.conns.get(self._keys[number])
+            yield from self._scan(pid, start)
+            return
+        for number in list(numbers):
+            key = self._keys.get(number)
+            value = None if key is None else self._kernel.conns.get(key)
             if value is not None:
-                found.append((self._words(number), self._kernel.conn.unpack(value)))
-        return found
+                yield self._words(number), self._kernel.conn.unpack(value)
 
     def forget(self, pid: int, start: int) -> None:
         """Delete the rows of a process, in the kernel too."""

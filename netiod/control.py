@@ -1,69 +1,57 @@
-"""The control socket's server side: connections, lines, who is calling. What is said: verbs.py."""
+"""A connection on the control socket: its lines and their answers. What is said: verbs.py."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import selectors
 import socket
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 from netioctl.wire import control
-from netioctl.wire.errors import Code, NetioError, ProtocolError, RequestError
-from netiod import peer
-from netiod.holdings import Holding
+from netioctl.wire.errors import Code, LimitReached, NetioError, ProtocolError, RequestError
+from netiod.holding import Holding
+from netiod.limits import ROWS_A_UID
 from netiod.policy import Caller
+from netiod.requests import Later, Object, Rows, Steps, checked
+from netiod.turns import SLICE
+
+if TYPE_CHECKING:
+    from netiod.server import Server
 
 _LOG = logging.getLogger("netiod.control")
 #: Bytes waiting for a client beyond which its requests wait, and beyond which it is dropped.
-_OUT_PAUSE, _OUT_DROP = 1 << 16, 1 << 20
+_OUT_PAUSE, _OUT_DROP = 1 << 16, 1 << 18
 #: Bytes read and thrown away of a client that was told to go.
 _SPURN = 1 << 22
-#: Connections at once: below the descriptors that a process may have open.
-_MAX_CONNECTIONS = 900
-
-Object = dict[str, Any]
 
 
-class Later:
-    """What a verb returns whose answer comes later: by Connection.answer()."""
-
-
-class Rows:
-    """A long answer: rows, sent in pieces as the client takes them, then the result."""
-
-    def __init__(self, rows: Iterable[Object], result: Object) -> None:
-        self.rows = iter(rows)
-        self.result = result
-
-    def lines(self, ident: Any) -> Iterator[bytes]:
-        """The messages, as lines."""
-        while piece := list(itertools.islice(self.rows, control.ROWS_A_LINE)):
-            yield control.encode(control.notification("rows", {"id": ident, "rows": piece}))
-        yield control.encode(control.response(ident, self.result))
-
-
+#: connection, id, method, params: the result, Later, Rows, or Steps to one of them.
 Handler = Callable[["Connection", Any, str, Object], Any]
 
 
 class Connection:
-    """One client. It is also what holds a lease (holdings.Viewer)."""
+    """One client. It is also what holds a lease (holding.Viewer)."""
 
     def __init__(self, server: Server, sock: socket.socket, caller: Caller) -> None:
         self.caller = caller
-        self.holdings: list[Holding] = []
+        #: What it watches, in the order of requests.
+        self.holdings: dict[Holding, None] = {}
         self._server, self._sock = server, sock
         self._in = bytearray()
         self._out: deque[bytes] = deque()
         self._waiting: Iterator[bytes] | None = None
+        self._running: tuple[Any, Steps] | None = None
+        self._queued = False
+        self._rows = 0
         self._out_size = 0
         self._answering = False
         self._ended = self._closing = False
         self._spurned = 0
-        self._events = selectors.EVENT_READ
+        self.events = selectors.EVENT_READ
 
     def notify(self, method: str, params: Object) -> None:
         """Send a notification."""
@@ -96,33 +84,41 @@ class Connection:
         self.work()
 
     def work(self) -> None:
-        """Take requests as far as answers can be sent, and send what can be sent."""
+        """Send what can be sent, and wait for a turn if there is more to do."""
         self.flush()
-        while not self._closing and not self._blocked():
-            end = self._in.find(b"\n")
-            if end < 0 or end >= control.MAX_LINE:
-                if end >= 0 or len(self._in) >= control.MAX_LINE:
-                    self._too_long()
-                break
-            line = bytes(self._in[:end])
-            del self._in[: end + 1]
-            if line.strip():
-                self._request(line)
-            self.flush()
+        if not self._queued and self._has_work():
+            self._queued = True
+            self._server.turns.add(self.caller.uid, self)
         self._watch()
+
+    def step(self) -> float:
+        """Take a request, or a part of one or of its answer; see turns.Worker."""
+        cost = 0.0
+        if not self._has_work():
+            pass
+        elif self._waiting is not None:
+            piece = next(self._waiting, None)
+            if piece is None:
+                self._waiting = None
+                self._server.rows_held(self, -self._rows)
+                self._rows = 0
+            else:
+                self._queue(piece)
+        elif self._running is not None:
+            self._run(*self._running)
+        else:
+            cost = self._take()
+        self.flush()
+        if self._has_work():
+            return cost
+        self._queued = False
+        self._watch()
+        return -1.0
 
     def flush(self) -> None:
         """Send what the client will take now."""
         try:
-            while True:
-                if not self._out:
-                    if self._waiting is None:
-                        break
-                    piece = next(self._waiting, None)
-                    if piece is None:
-                        self._waiting = None
-                        continue
-                    self._queue(piece)
+            while self._out:
                 sent = self._sock.send(self._out[0])
                 self._out_size -= sent
                 if sent < len(self._out[0]):
@@ -137,25 +133,42 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket."""
+        self._abandon()
         self._sock.close()
 
-    def _blocked(self) -> bool:
-        return self._answering or self._waiting is not None or self._out_size > _OUT_PAUSE
+    def _has_work(self) -> bool:
+        """Whether step() could do something now."""
+        if self._closing or self._answering or self._out_size > _OUT_PAUSE:
+            return False
+        if self._waiting is not None or self._running is not None:
+            return True
+        return b"\n" in self._in or len(self._in) >= control.MAX_LINE
+
+    def _take(self) -> float:
+        end = self._in.find(b"\n")
+        if end < 0 or end >= control.MAX_LINE:
+            self._too_long()
+            return 1.0
+        line = bytes(self._in[:end])
+        del self._in[: end + 1]
+        return self._request(line) if line.strip() else 1.0
 
     def _watch(self) -> None:
-        pending = bool(self._out) or self._waiting is not None
-        idle = not pending and not self._answering
+        working = self._waiting is not None or self._running is not None
+        pending = bool(self._out)
+        idle = not (pending or working or self._answering or self._queued)
         if idle and self._over():
-            self._server.drop(self)
+            self._server.drop(self, self._sock)
             return
         events = selectors.EVENT_WRITE if pending else 0
-        if not (self._ended or self._blocked()):
+        busy = working or self._answering or self._queued or self._out_size > _OUT_PAUSE
+        if not (self._ended or busy):
             events |= selectors.EVENT_READ
         self._server.watch(self, self._sock, events)
 
     def _over(self) -> bool:
         if self._ended:
-            return b"\n" not in self._in
+            return self._closing or b"\n" not in self._in
         return self._closing and self._spurned > _SPURN
 
     def _queue(self, data: bytes) -> None:
@@ -174,6 +187,13 @@ class Connection:
         self._out.clear()
         self._out_size = 0
         self._waiting = None
+        if self._running is not None:
+            # It may be what brought us here, and then ends by itself.
+            with contextlib.suppress(ValueError):
+                self._running[1].close()
+            self._running = None
+        self._server.rows_held(self, -self._rows)
+        self._rows = 0
 
     def _too_long(self) -> None:
         text = f"a line is longer than {control.MAX_LINE:,} bytes"
@@ -184,117 +204,72 @@ class Connection:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
 
-    def _request(self, line: bytes) -> None:
+    def _request(self, line: bytes) -> float:
+        """Answer a request, or begin to; its cost: one, or one for each PID."""
         ident: Any = None
-        try:
+        cost = 1.0
+
+        def begin() -> Any:
+            nonlocal ident, cost
             message = control.decode(line)
-            ident, method, params = _checked(message)
-            result = self._server.handler(self, ident, method, params)
+            ident, method, params = checked(message)
+            pids = params.get("pids")
+            cost = float(len(pids)) if isinstance(pids, list) and pids else 1.0
+            return self._server.handler(self, ident, method, params)
+
+        result = self._guarded(begin)
+        if isinstance(result, Generator):
+            self._running = (ident, result)
+            self._run(ident, result)
+        else:
+            self._send_result(ident, result)
+        return cost
+
+    def _run(self, ident: Any, steps: Steps) -> None:
+        """Go on for a slice of time."""
+        until = time.monotonic() + SLICE
+
+        def go_on() -> Any:
+            try:
+                while time.monotonic() < until:
+                    next(steps)
+            except StopIteration as end:
+                return end.value
+            return steps
+
+        result = self._guarded(go_on)
+        if result is not steps and self._running is not None:
+            self._running = None
+            self._send_result(ident, result)
+
+    def _guarded(self, act: Callable[[], Any]) -> Any:
+        """What `act` returns, or a RequestError for what it raises."""
+        try:
+            return act()
         except ProtocolError as error:
-            result = RequestError(str(error), Code.PARSE_ERROR)
+            return RequestError(str(error), Code.PARSE_ERROR)
         except RequestError as error:
-            result = error
+            return error
         except NetioError as error:
-            result = RequestError(str(error), Code.INVALID_REQUEST)
+            return RequestError(str(error), Code.INVALID_REQUEST)
         except Exception:  # noqa: BLE001 - a defect ends one request, not the service
             number = next(self._server.defects)
             _LOG.exception("defect %d: a request failed", number)
             text = f"netiod failed on this request; its log says why under defect {number}"
-            result = RequestError(text, Code.INTERNAL_ERROR)
-        if isinstance(result, Later):
-            self._answering = True
-        else:
-            self._send_result(ident, result)
+            return RequestError(text, Code.INTERNAL_ERROR)
 
     def _send_result(self, ident: Any, result: Any) -> None:
-        if isinstance(result, Rows):
+        if isinstance(result, Rows) and not self._server.rows_held(self, result.held):
+            result = LimitReached(
+                f"uid {self.caller.uid} has not read answers of {ROWS_A_UID:,} rows, "
+                "the most that one user may leave: read them, or end those connections"
+            )
+        if isinstance(result, Later):
+            self._answering = True
+        elif isinstance(result, Rows):
+            self._rows = result.held
             self._waiting = result.lines(ident)
         elif isinstance(result, RequestError):
             self._queue(control.encode(control.error(ident, result.code, str(result))))
         else:
             self._queue(control.encode(control.response(ident, result)))
-
-
-class Server:
-    """Accepts connections on `listener` and hands requests to `handler`; `gone` when one ends."""
-
-    def __init__(
-        self,
-        listener: socket.socket,
-        selector: selectors.BaseSelector,
-        operators: int | None,
-        handler: Handler,
-        gone: Callable[[Connection], None],
-    ) -> None:
-        self.handler = handler
-        self.connections: set[Connection] = set()
-        self.defects = itertools.count(1)
-        self._listener, self._selector = listener, selector
-        self._operators, self._gone = operators, gone
-        listener.setblocking(False)
-        selector.register(listener, selectors.EVENT_READ, self._accept)
-
-    def close(self) -> None:
-        """Close every connection and the listener."""
-        for connection in self.connections:
-            connection.close()
-        self.connections.clear()
-        self._listener.close()
-
-    def watch(self, connection: Connection, sock: socket.socket, events: int) -> None:
-        """Have `connection` called when its socket is ready for `events`."""
-        if connection not in self.connections or events == connection._events:
-            return
-        if not connection._events:
-            self._selector.register(sock, events, connection.ready)
-        elif not events:
-            self._selector.unregister(sock)
-        else:
-            self._selector.modify(sock, events, connection.ready)
-        connection._events = events
-
-    def drop(self, connection: Connection) -> None:
-        """The connection has ended, or is ended."""
-        if connection not in self.connections:
-            return
-        self.watch(connection, connection._sock, 0)
-        self.connections.discard(connection)
-        connection.close()
-        self._gone(connection)
-
-    def _accept(self, _events: int) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
-        sock.setblocking(False)
-        try:
-            caller = peer.caller_of(sock, self._operators)
-        except OSError:
-            sock.close()
-            return
-        if len(self.connections) >= _MAX_CONNECTIONS:
-            text = f"netiod serves {_MAX_CONNECTIONS} connections at once; try again later"
-            refusal = control.encode(control.error(None, Code.LIMIT_REACHED, text))
-            sock.send(refusal)
-            sock.close()
-            return
-        connection = Connection(self, sock, caller)
-        self.connections.add(connection)
-        self._selector.register(sock, selectors.EVENT_READ, connection.ready)
-
-
-def _checked(message: Object) -> tuple[Any, str, Object]:
-    """(id, method, params) of a request.
-
-    Raises:
-        RequestError: it is not a JSON-RPC 2.0 request.
-    """
-    ident, method, params = message.get("id"), message.get("method"), message.get("params", {})
-    if message.get("jsonrpc") != "2.0" or not isinstance(method, str):
-        raise RequestError("not a JSON-RPC 2.0 request", Code.INVALID_REQUEST)
-    if isinstance(ident, bool) or not isinstance(ident, (int, str)):
-        raise RequestError("a request needs an id: a number or a text", Code.INVALID_REQUEST)
-    if not isinstance(params, dict):
-        raise RequestError("params must be an object", Code.INVALID_PARAMS)
-    return ident, method, params

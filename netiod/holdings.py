@@ -2,86 +2,54 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from netioctl.wire import frames
-from netioctl.wire.errors import FilterFull, NoSuchProcess, NotHeld
-from netiod import policy, processes
+from netioctl.wire.errors import FilterFull, LimitReached, NoSuchProcess, NotHeld
+from netiod import guard, policy, processes
+from netiod.audit import Audit
 from netiod.connections import Connections
+from netiod.exited import Exited
+from netiod.holding import Holding, Viewer
 from netiod.kernel import Kernel
+from netiod.limits import Held
 from netiod.maps import MapFull
 from netiod.policy import Caller
 
-#: Seconds that the totals of a process stay after its exit.
-KEEP_EXITED = 600.0
 #: Seconds that a process which nobody holds any more stays after the broker was restarted.
 KEEP_ORPHANS = 10.0
 #: Seconds after which a process is looked at once more: an exit takes less.
 SETTLE = 1.0
-_AUDIT = logging.getLogger("netiod.audit")
 
 COUNTERS = ("sent_bytes", "recv_bytes", "send_ops", "recv_ops")
-
-
-class Viewer(Protocol):
-    """Who holds a lease: a control connection."""
-
-    caller: Caller
-
-
-@dataclass
-class Holding:
-    """A process in the filter, or one that exited less than KEEP_EXITED ago."""
-
-    pid: int
-    start: int
-    comm: str
-    uid: int
-    #: Seconds since the epoch.
-    since: float
-    added_by: int | None = None
-    #: Who watches, and whether they want the events, not the totals alone.
-    leases: dict[Viewer, bool] = field(default_factory=dict)
-    exited: float | None = None
-    #: Events taken from the ring for this process: the index that its next one will have.
-    published: int = 0
-    #: Events that found no room in the ring, as of the last look.
-    lost: int = 0
-    #: time.monotonic() of the last frame.
-    last_frame: float = 0.0
-    #: Whether it was seen alive some time after it was attached.
-    settled: bool = False
-    #: time.monotonic() when it is let go unless someone takes it up; after a restart.
-    orphan_until: float | None = None
-    topic: bytes = b""
-
-    def __post_init__(self) -> None:
-        self.topic = frames.topic(self.pid)
-
-    @property
-    def streamed(self) -> bool:
-        """Whether someone wants the events."""
-        return any(self.leases.values())
 
 
 class Holdings:
     """All holdings. Every change of the kernel's filter happens here."""
 
-    def __init__(self, kernel: Kernel, connections: Connections, max_pids: int) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        connections: Connections,
+        max_pids: int,
+        audit: Audit,
+        revoked: Callable[[Viewer, Holding], None],
+    ) -> None:
+        """`revoked` is told of each viewer whose lease ends because the process is another's."""
         self._kernel = kernel
         self._connections = connections
         self._max_pids = max_pids
+        self._audit, self._revoked = audit, revoked
+        self._held = Held(max_pids)
+        self.guard = guard.Guard(self._revoke)
         constants = kernel.layout.constants
-        self._count, self._stream = (
+        self._counted, self._stream = (
             constants["NETIO_FILTER_COUNT"],
             constants["NETIO_FILTER_STREAM"],
         )
         self.living: dict[int, Holding] = {}
-        self._exited: dict[int, Holding] = {}
+        self._exited = Exited(self._held.most)
 
     def recover(self) -> None:
         """Take up what an earlier broker left in the kernel's maps."""
@@ -91,12 +59,15 @@ class Holdings:
             if process is None or process.start != counters["start"]:
                 self._kernel.detach(pid)
                 continue
-            holding = Holding(
-                pid, process.start, process.comm, process.uids[0], wall + counters["since"] / 1e9
-            )
+            since = wall + counters["since"] / 1e9
+            holding = _holding(process, since)
             hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
             if hold is not None:
-                holding.added_by = self._kernel.hold.unpack(hold)["uid"]
+                uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]
+                # Whoever may not hold it as an owner must have been an operator.
+                theirs = policy.owned(Caller(0, uid, False), process.uids)
+                holding.adder = Caller(0, uid, not theirs)
+                self._count(holding.adder, 1)
             else:
                 holding.orphan_until = time.monotonic() + KEEP_ORPHANS
             self.living[pid] = holding
@@ -106,7 +77,7 @@ class Holdings:
             gone = Holding(fields["tgid"], fields["start"], "", 0, wall + proc["since"] / 1e9)
             gone.exited = wall + proc["until"] / 1e9
             # Whose it was is not known any more: operators alone still see it.
-            self._exited[gone.pid] = gone
+            self._forget(*self._exited.add(gone))
 
     def find(self, caller: Caller, pid: int, *, exited: bool = False) -> Holding:
         """The holding of `pid` that `caller` may see; also an exited one if `exited`.
@@ -115,79 +86,84 @@ class Holdings:
             NoSuchProcess: the caller may see no such process; it may exist for others.
             NotHeld: the caller could hold it, but nobody does.
         """
+        # Looked at in any case: the time must not tell whether others hold it.
+        process = processes.read(pid)
         holding = self.living.get(pid) or (self._exited.get(pid) if exited else None)
         if holding is not None:
             if self.visible(caller, holding):
                 return holding
-            raise NoSuchProcess(f"no process {pid} that you may watch")
-        process = processes.read(pid)
-        if process is None or not policy.may_hold(caller, process):
-            raise NoSuchProcess(f"no process {pid} that you may watch")
-        raise NotHeld(f"process {pid} ({process.comm}) is not attached")
+        elif process is not None and policy.may_hold(caller, process):
+            raise NotHeld(f"process {pid} ({process.comm}) is not attached")
+        raise self._refusal(caller, pid, "find")
 
     def visible(self, caller: Caller, holding: Holding) -> bool:
-        """Whether `caller` may see this holding."""
-        if caller.operator:
-            return True
-        if holding.exited is not None:
-            return holding.uid == caller.uid
-        process = processes.read(holding.pid)
-        return (
-            process is not None
-            and process.start == holding.start
-            and policy.may_hold(caller, process)
-        )
+        """Whether `caller` may see this holding, its counters included."""
+        if not guard.allowed(holding, caller):
+            return False
+        # Looked at anew, for what it counts from now on may not be theirs to see.
+        return caller.operator or holding.exited is not None or self.guard.verify(holding)
 
-    def all(self, caller: Caller) -> Iterator[Holding]:
-        """Every holding that `caller` may see, living ones first, by PID."""
-        for group in (self.living, self._exited):
-            for _, holding in sorted(group.items()):
-                if self.visible(caller, holding):
-                    yield holding
+    def all(self, caller: Caller) -> list[Holding]:
+        """Every holding that `caller` may see as far as is known, living ones first, by PID."""
+        return [
+            holding
+            for group in ([h for _, h in sorted(self.living.items())], self._exited.values())
+            for holding in group
+            if guard.allowed(holding, caller)
+        ]
 
-    def attach(self, caller: Caller, pid: int) -> tuple[Holding, bool]:
+    def attach(self, caller: Caller, pid: int, how: str) -> tuple[Holding, bool]:
         """Put `pid` into the filter if it is not there; (holding, whether it is fresh).
+
+        To be followed by add() or lease(), which is `how`.
 
         Raises:
             NoSuchProcess: there is none, or none that `caller` may hold.
+            LimitReached: `caller` holds as many as one user may.
             FilterFull: there is no room.
         """
         process = processes.read(pid)
         if process is None or not policy.may_hold(caller, process):
-            _AUDIT.info("refused pid=%d uid=%d client=%d", pid, caller.uid, caller.pid)
-            raise NoSuchProcess(f"no process {pid} that you may watch")
+            raise self._refusal(caller, pid, how)
         held = self.living.get(pid)
         if held is not None and held.start == process.start:
+            if not self.visible(caller, held):
+                # Its counters hold what it did as another user; an operator keeps it.
+                raise self._refusal(caller, pid, how)
+            self._check(caller)
             held.orphan_until = None
             return held, False
+        self._check(caller)
         if held is not None:
             self.process_exited(pid, held.start)
         try:
             self._kernel.attach(pid, process.start)
         except MapFull:
+            self._audit.limit(caller, "max-pids", self._max_pids)
             raise FilterFull(
                 f"the filter is full: it holds {self._max_pids:,} processes (netiod --max-pids)"
             ) from None
-        holding = Holding(pid, process.start, process.comm, process.uids[0], time.time())
-        # It may have exited since it was read, and another process may have its number.
+        # It may have exited since it was read, and another process may have its number; or it
+        # may have become another user's.
         again = processes.read(pid)
-        if again is None or again.start != process.start or self._kernel.process(pid) is None:
+        same = again is not None and (again.start, again.uids) == (process.start, process.uids)
+        if not same or self._kernel.process(pid) is None:
             self._kernel.detach(pid)
-            raise NoSuchProcess(f"no process {pid} that you may watch")
+            raise self._refusal(caller, pid, how)
+        holding = _holding(process, time.time())
         self.living[pid] = holding
         self._filter(holding)
-        _AUDIT.info(
-            "attach pid=%d comm=%r uid=%d client=%d", pid, process.comm, caller.uid, caller.pid
-        )
         return holding, True
 
     def add(self, caller: Caller, holding: Holding) -> bool:
         """Hold a process until remove(); False if it was added before."""
         if holding.added_by is not None:
             return False
-        holding.added_by = caller.uid
+        holding.added_by, holding.adder = caller.uid, caller
+        self._count(caller, 1)
         key = self._kernel.key(holding.pid, holding.start)
         self._kernel.holds.put(key, self._kernel.hold.pack(uid=caller.uid))
+        self._audit.attach(caller, holding.pid, holding.comm, "add")
         return True
 
     def remove(self, caller: Caller, holding: Holding) -> None:
@@ -198,37 +174,51 @@ class Holdings:
         """
         if holding.added_by is None:
             raise NotHeld(f"process {holding.pid} ({holding.comm}) was not added")
-        holding.added_by = None
-        self._kernel.holds.delete(self._kernel.key(holding.pid, holding.start))
-        _AUDIT.info("remove pid=%d uid=%d client=%d", holding.pid, caller.uid, caller.pid)
+        self._undo_add(holding)
+        self._audit.detach(caller, holding.pid, holding.comm, "removed")
         self._let_go(holding)
 
     def lease(self, viewer: Viewer, holding: Holding, *, stream: bool) -> None:
         """`viewer` watches; with `stream` the kernel emits this process's events from now on."""
         before = holding.streamed
+        if viewer not in holding.leases:
+            self._count(viewer.caller, 1)
+            self._audit.attach(viewer.caller, holding.pid, holding.comm, "watch")
         holding.leases[viewer] = holding.leases.get(viewer, False) or stream
         if holding.streamed != before:
             self._filter(holding)
 
-    def release(self, viewer: Viewer, holding: Holding) -> None:
+    def release(self, viewer: Viewer, holding: Holding, why: str = "left") -> None:
         """`viewer` watches no longer."""
         before = holding.streamed
-        if holding.leases.pop(viewer, None) is None or holding.exited is not None:
+        if holding.leases.pop(viewer, None) is None:
             return
-        if holding.streamed != before:
-            self._filter(holding)
-        self._let_go(holding)
+        self._count(viewer.caller, -1)
+        self._audit.detach(viewer.caller, holding.pid, holding.comm, why)
+        if holding.exited is None:
+            if holding.streamed != before:
+                self._filter(holding)
+            self._let_go(holding)
 
     def process_exited(self, pid: int, start: int) -> Holding | None:
-        """The process is gone; its totals stay for KEEP_EXITED. Returns its holding."""
+        """The process is gone; its totals stay for KEEP_EXITED. Returns its holding.
+
+        Its viewers still have to be told, and released.
+        """
         holding = self.living.get(pid)
         if holding is None or holding.start != start:
             return None
-        del self.living[pid]
+        # As a zombie it may still show that it has been another's in the end.
+        self.guard.verify(holding)
+        if self.living.pop(pid, None) is None:
+            return None
         self._kernel.set_filter(pid, 0)
         holding.exited = time.time()
-        self._exited.pop(pid, None)
-        self._exited[pid] = holding
+        if holding.adder is not None:
+            self._count(holding.adder, -1)
+            self._audit.detach(holding.adder, pid, holding.comm, "exited")
+            holding.adder = None
+        self._forget(*self._exited.add(holding))
         return holding
 
     def missed_exits(self) -> Iterator[tuple[int, int]]:
@@ -248,13 +238,13 @@ class Holdings:
                     self._kernel.close(pid, counters)
                     yield pid, holding.start
 
-    def expire(self) -> None:
-        """Forget what exited long ago, and orphans that nobody has taken up."""
-        for holding in list(self._exited.values()):
-            if holding.exited is not None and time.time() - holding.exited > KEEP_EXITED:
-                del self._exited[holding.pid]
-                self._kernel.exited.delete(self._kernel.key(holding.pid, holding.start))
-                self._forget(holding)
+    def tick(self) -> None:
+        """Once a second: look whose the processes are now; forget what exited long ago, and
+        orphans that nobody has taken up."""
+        for holding in list(self.living.values()):
+            if holding.guarded:
+                self.guard.verify(holding)
+        self._forget(*self._exited.expire())
         for holding in list(self.living.values()):
             if holding.orphan_until is not None and time.monotonic() > holding.orphan_until:
                 holding.orphan_until = None
@@ -279,7 +269,7 @@ class Holdings:
         return self._kernel.exited_process(holding.pid, holding.start)
 
     def _filter(self, holding: Holding) -> None:
-        flags = self._count | (self._stream if holding.streamed else 0)
+        flags = self._counted | (self._stream if holding.streamed else 0)
         self._kernel.set_filter(holding.pid, flags)
 
     def _let_go(self, holding: Holding) -> None:
@@ -289,8 +279,50 @@ class Holdings:
         self._kernel.detach(holding.pid)
         del self.living[holding.pid]
         self._forget(holding)
-        _AUDIT.info("detach pid=%d comm=%r", holding.pid, holding.comm)
 
-    def _forget(self, holding: Holding) -> None:
-        self._connections.forget(holding.pid, holding.start)
+    def _revoke(self, holding: Holding) -> None:
+        """Its uids are others now: who held it as its owner does so no longer."""
+        for viewer in [v for v in holding.leases if not v.caller.operator]:
+            # Told first, while it counts as one who watches.
+            self._revoked(viewer, holding)
+            self.release(viewer, holding, "revoked")
+        adder = holding.adder
+        if adder is not None and not adder.operator:
+            self._undo_add(holding)
+            self._audit.detach(adder, holding.pid, holding.comm, "revoked")
+            if holding.pid in self.living:
+                self._let_go(holding)
+
+    def _undo_add(self, holding: Holding) -> None:
+        if holding.adder is not None:
+            self._count(holding.adder, -1)
+        holding.added_by = holding.adder = None
         self._kernel.holds.delete(self._kernel.key(holding.pid, holding.start))
+
+    def _check(self, caller: Caller) -> None:
+        try:
+            self._held.check(caller)
+        except LimitReached:
+            self._audit.limit(caller, "held", self._held.most)
+            raise
+
+    def _count(self, caller: Caller, more: int) -> None:
+        if not caller.operator:
+            self._held.add(caller.uid, more)
+
+    def _refusal(self, caller: Caller, pid: int, verb: str) -> NoSuchProcess:
+        self._audit.refused(caller, pid, verb)
+        return NoSuchProcess(f"no process {pid} that you may watch")
+
+    def _forget(self, *gone: Holding) -> None:
+        for holding in gone:
+            key = self._kernel.key(holding.pid, holding.start)
+            if holding.exited is not None:
+                self._kernel.exited.delete(key)
+            self._connections.forget(holding.pid, holding.start)
+            self._kernel.holds.delete(key)
+
+
+def _holding(process: processes.Process, since: float) -> Holding:
+    uid = process.uids[0]
+    return Holding(process.pid, process.start, process.comm, uid, since, process.uids)

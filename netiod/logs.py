@@ -1,11 +1,17 @@
-"""How netiod logs: to stderr, one line a record whatever a process's name may hold."""
+"""How netiod logs: to stderr, one line a record whatever a process's name may hold.
+
+Audit records go to the journal with fields instead, where systemd has connected stderr to it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import time
+
+from netiod.journal import JournalHandler, priority
 
 #: Who attached and detached what: these records carry their time wherever stderr goes.
 AUDIT = "netiod.audit"
@@ -23,7 +29,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, control characters escaped; a traceback, if there is one, follows it."""
-        text = "".join(c if c.isprintable() else _escape(c) for c in record.getMessage())
+        text = printable(record.getMessage())
         if record.levelno >= logging.ERROR:
             text = f"netiod: {text}"
         elif record.levelno >= logging.WARNING:
@@ -35,20 +41,50 @@ class LineFormatter(logging.Formatter):
         if record.exc_info:
             lines += self.formatException(record.exc_info).splitlines()
         if self._priorities:
-            lines = [f"<{_priority(record.levelno)}>{line}" for line in lines]
+            lines = [f"<{priority(record.levelno)}>{line}" for line in lines]
         return "\n".join(lines)
+
+
+class _MessageFormatter(logging.Formatter):
+    """The text alone: time and priority are fields of their own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(record.getMessage())
+
+
+def printable(text: str) -> str:
+    """`text` in one line: what is not printable is escaped."""
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
 def configure(verbose: bool) -> None:
     """Send records to stderr: warnings and news, with `verbose` everything."""
     # Where stderr is gone there is nobody to tell.
     logging.raiseExceptions = False
+    journal = _is_journal()
     handler = logging.StreamHandler()
-    handler.setFormatter(LineFormatter(_is_journal()))
+    handler.setFormatter(LineFormatter(journal))
     root = logging.getLogger("netiod")
     root.handlers[:] = [handler]
     root.propagate = False
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    audit = logging.getLogger(AUDIT)
+    for old in list(audit.handlers):
+        audit.removeHandler(old)
+        old.close()
+    audit.propagate = not journal
+    if journal:
+        fields = JournalHandler(handler)
+        fields.setFormatter(_MessageFormatter())
+        audit.addHandler(fields)
+
+
+def connect() -> None:
+    """Open what this process will not be able to open later: the journal's socket."""
+    for handler in logging.getLogger(AUDIT).handlers:
+        if isinstance(handler, JournalHandler):
+            with contextlib.suppress(OSError):
+                handler.connect()
 
 
 def _is_journal() -> bool:
@@ -58,18 +94,6 @@ def _is_journal() -> bool:
     except (AttributeError, OSError, ValueError):
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
-
-
-def _priority(level: int) -> int:
-    return (
-        3
-        if level >= logging.ERROR
-        else 4
-        if level >= logging.WARNING
-        else 6
-        if level >= logging.INFO
-        else 7
-    )
 
 
 def _escape(char: str) -> str:

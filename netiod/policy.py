@@ -32,7 +32,12 @@ def owner_rule(caller: Caller, process: Process) -> bool:
 
     A set-uid program that someone started is thereby not theirs.
     """
-    return all(uid == caller.uid for uid in process.uids)
+    return owned(caller, process.uids)
+
+
+def owned(caller: Caller, uids: tuple[int, ...]) -> bool:
+    """Whether all of `uids` are the caller's."""
+    return all(uid == caller.uid for uid in uids)
 
 
 #: Any of these suffices.

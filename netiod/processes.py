@@ -8,6 +8,13 @@ from dataclasses import dataclass
 #: Where /proc is; see root_is_proc().
 _proc = "/proc"
 
+#: Large enough for the part of /proc/PID/status that is needed, whatever its name holds.
+_STATUS = 4096
+#: fields of /proc/PID/stat after comm
+_STATE, _START = 0, 19
+
+Uids = tuple[int, int, int, int]
+
 
 @dataclass(frozen=True)
 class Process:
@@ -17,7 +24,7 @@ class Process:
     start: int
     comm: str
     #: Real, effective, saved and file-system uid.
-    uids: tuple[int, int, int, int]
+    uids: Uids
 
 
 def root_is_proc() -> None:
@@ -27,24 +34,93 @@ def root_is_proc() -> None:
 
 
 def read(pid: int) -> Process | None:
-    """The process `pid`, or None if there is none: a thread or a zombie is no process here."""
+    """The process `pid`, or None if there is none: a thread or a zombie is no process here.
+
+    What there is not takes as long as what there is: the time tells nobody which it was.
+    """
+    found = _read(pid)
+    if found is None:
+        _read(os.getpid())
+        return None
+    tgid, state, process = found
+    return None if tgid != pid or state in (b"Z", b"X") else process
+
+
+def owner(pid: int) -> int | None:
+    """The uid that /proc/PID belongs to: the effective one, or 0 where that has changed.
+
+    None if there is no such process, or none that we may see.
+    """
     try:
-        with open(f"{_proc}/{pid}/status", "rb") as file:
-            status = file.read()
-        with open(f"{_proc}/{pid}/stat", "rb") as file:
-            stat = file.read()
+        return os.stat(f"{_proc}/{pid}").st_uid
     except OSError:
         return None
-    fields = dict(line.split(b":\t", 1) for line in status.splitlines() if b":\t" in line)
+
+
+def uids(pid: int) -> Uids | None:
+    """The uids of a process, also of a zombie; None if there is none, or none that we may see."""
+    try:
+        fd = os.open(f"{_proc}/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _uids(os.read(fd, _STATUS))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def start(pid: int) -> int | None:
+    """When the process began, also of a zombie, in clock ticks since boot; None as above."""
+    try:
+        with open(f"{_proc}/{pid}/stat", "rb") as file:
+            return int(file.read().rsplit(b")", 1)[1].split()[_START])
+    except OSError:
+        return None
+
+
+def others_are_hidden() -> bool:
+    """Whether /proc keeps other users' processes from us (its mount option hidepid)."""
+    if os.geteuid() == 0:
+        return False
+    # There always is a process 1, and it is not ours.
+    return uids(1) is None
+
+
+def _read(pid: int) -> tuple[int, bytes, Process] | None:
+    """(tgid, state, process). Both files are of one process, even if its number is reused."""
+    try:
+        directory = os.open(f"{_proc}/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        status, stat = (_file(directory, name) for name in ("status", "stat"))
+    except OSError:
+        return None
+    finally:
+        os.close(directory)
     # comm may hold blanks and parentheses: what follows the last one is plain numbers.
     comm, rest = stat.split(b"(", 1)[1].rsplit(b")", 1)
     numbers = rest.split()
-    if int(fields[b"Tgid"]) != pid or numbers[0] in (b"Z", b"X"):
-        return None
-    real, effective, saved, fs = (int(u) for u in fields[b"Uid"].split())
-    return Process(
-        pid, int(numbers[19]), comm.decode("utf-8", "replace"), (real, effective, saved, fs)
-    )
+    tgid = int(status.split(b"\nTgid:\t", 1)[1].split(b"\n", 1)[0])
+    name = comm.decode("utf-8", "replace")
+    return tgid, numbers[_STATE], Process(pid, int(numbers[_START]), name, _uids(status))
+
+
+def _file(directory: int, name: str) -> bytes:
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        return os.read(fd, _STATUS)
+    finally:
+        os.close(fd)
+
+
+def _uids(status: bytes) -> Uids:
+    # A newline in a name is escaped there.
+    words = status.split(b"\nUid:\t", 1)[1].split(b"\n", 1)[0].split()
+    real, effective, saved, fs = map(int, words)
+    return real, effective, saved, fs
 
 
 def usage(pid: int) -> tuple[int, float] | None:

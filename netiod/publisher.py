@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from netioctl.wire import PROTOCOL_VERSION, frames
 from netiod.connections import Connections
-from netiod.holdings import Holding, Holdings
+from netiod.holding import Holding
+from netiod.holdings import Holdings
 from netiod.kernel import Kernel
 
 _LOG = logging.getLogger("netiod.publisher")
@@ -98,7 +99,8 @@ class Publisher:
             self._exit(pid, start)
         now = time.monotonic()
         self._look_for_losses()
-        for holding in self._holdings.living.values():
+        # Telling a viewer that does not read may end its connection, and with it a holding.
+        for holding in list(self._holdings.living.values()):
             if holding.streamed and now - holding.last_frame >= _QUIET:
                 self.send_empty(holding)
 
@@ -131,6 +133,7 @@ class Publisher:
         holding = self._holdings.living.get(record["tgid"])
         if holding is not None:
             holding.comm = record["comm"].split(b"\0", 1)[0].decode("utf-8", "replace")
+            self._holdings.guard.renamed(holding)
 
     def _look_for_losses(self) -> None:
         lost = self._kernel.stat("EVENTS_LOST")
@@ -141,6 +144,9 @@ class Publisher:
                     self._holdings.refresh_lost(holding)
 
     def _publish(self, holding: Holding, records: Batch) -> None:
+        if holding.guarded:
+            # Whoever is its owner no longer gets nothing of what was read by now.
+            self._holdings.guard.unchanged(holding)
         if not holding.streamed:
             holding.published += len(records)
             return

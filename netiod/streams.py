@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from netioctl.wire.errors import Code, LimitReached, RequestError
 from netiod.control import Connection
-from netiod.holdings import Holding
+from netiod.gates import MAX_GATES
+from netiod.holding import Holding
 from netiod.policy import Caller
 
 #: In the place of a uid: the gate that serves uid 0 and the operators' group.
@@ -18,7 +20,8 @@ OPERATORS = 0xFFFFFFFF
 #: client waits for an answer (5), so that it hears why there is none.
 _IDLE, _WAIT = 30.0, 3.0
 
-Answer = Callable[["str | None"], None]
+#: Told the endpoint, or why there is none.
+Answer = Callable[["str | RequestError"], None]
 
 
 def gate_of(caller: Caller) -> int:
@@ -45,12 +48,12 @@ class Streams:
     ) -> None:
         self._endpoint, self._ask_open, self._ask_close = endpoint, ask_open, ask_close
         self._gates: dict[int, _Gate] = {}
-        self._answers: deque[tuple[Answer, str | None]] = deque()
+        self._answers: deque[tuple[Answer, str | RequestError]] = deque()
         #: Events that were not passed on because a gate did not keep up.
         self.dropped = 0
 
     def open(self, connection: Connection, answer: Answer) -> None:
-        """Call `answer`, later, with the endpoint of the caller's gate; None: there is none."""
+        """Call `answer`, later, with the endpoint of the caller's gate, or an error."""
         uid = gate_of(connection.caller)
         gate = self._gates.get(uid)
         if gate is None:
@@ -75,6 +78,14 @@ class Streams:
         gate.sock, gate.pid = sock, pid
         self._answers.extend((answer, self._endpoint(uid)) for _, answer in gate.waiting)
         gate.waiting.clear()
+
+    def refused(self, uid: int) -> None:
+        """The supervisor makes no more gates."""
+        gate = self._gates.pop(uid, None)
+        if gate is not None:
+            text = f"netiod streams to {MAX_GATES} users at once: try again later, or use add"
+            error = LimitReached(text)
+            self._answers.extend((answer, error) for _, answer in gate.waiting)
 
     def ended(self, uid: int) -> None:
         """A gate has died; the supervisor makes another."""
@@ -116,7 +127,9 @@ class Streams:
         for uid, gate in list(self._gates.items()):
             late = [answer for deadline, answer in gate.waiting if deadline < now]
             gate.waiting = [(d, a) for d, a in gate.waiting if d >= now]
-            self._answers.extend((answer, None) for answer in late)
+            text = "the stream cannot be opened; netiod's log says why"
+            error = RequestError(text, Code.INTERNAL_ERROR)
+            self._answers.extend((answer, error) for answer in late)
             if uid in watched_by or gate.waiting:
                 gate.idle_since = None
             elif gate.idle_since is None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from netioctl import __version__
 from netioctl.wire.errors import NetioError, ProtocolError
-from netiod import channel, children, confine, descriptors, handover, privileges
+from netiod import channel, children, confine, descriptors, handover, logs, privileges
 from netiod.demand import Attacher
 from netiod.fdstore import FdStore
 from netiod.gates import Gates
@@ -294,4 +294,6 @@ def _import_broker() -> BrokerRun:
 
     # Read while root, as what is imported: it stays in a cache.
     layout.load()
+    # Likewise: the broker makes no sockets, and does not see the journal's.
+    logs.connect()
     return broker.run

@@ -1,25 +1,34 @@
-"""The methods of the control protocol, one function each; PROTOCOL.md says what they do."""
+"""The methods of the control protocol, one function each; PROTOCOL.md says what they do.
+
+What takes its time is a generator that yields wherever others may have their turn.
+"""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from netioctl import __version__
 from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.errors import Code, RequestError, VersionMismatch
 from netiod import processes
-from netiod.control import Connection, Later, Rows
-from netiod.holdings import COUNTERS, Holding
+from netiod.control import Connection
+from netiod.holding import Holding
+from netiod.holdings import COUNTERS
 from netiod.maps import MapError, ProgramInfo
+from netiod.requests import Later, Object, Rows, Steps
 from netiod.summary import summarize
 
 if TYPE_CHECKING:
     from netiod.broker import Broker
 
-Object = dict[str, Any]
+#: Where /proc hides other users' processes from the broker.
+HIDDEN = (
+    "processes of other users: /proc is mounted with hidepid, which hides them from netiod too; "
+    "remedy: mount -o remount,gid=netio /proc, and the same in /etc/fstab, then restart netiod"
+)
 
 
 def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
@@ -38,29 +47,27 @@ def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -
     }
 
 
-def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Any:
+def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
     """Attach processes for as long as the connection lasts; answered when the stream is there."""
     stream = params.get("stream", True)
     if not isinstance(stream, bool):
         raise RequestError("params.stream must be true or false", Code.INVALID_PARAMS)
 
     def attach(pid: int) -> Object:
-        holding, fresh = broker.holdings.attach(connection.caller, pid)
+        holding, fresh = broker.holdings.attach(connection.caller, pid, "watch")
         broker.holdings.lease(connection, holding, stream=stream)
-        if holding not in connection.holdings:
-            connection.holdings.append(holding)
+        connection.holdings[holding] = None
         return _process(holding, fresh=fresh)
 
     missed = broker.missed()
-    done, errors = _each(params, attach)
+    done, errors = yield from _each(params, attach)
     result = {"endpoint": None, "processes": done, "errors": errors, "missed": missed}
     if not (done and stream):
         return _when_hooked(broker, connection, ident, result)
 
-    def answer(endpoint: str | None) -> None:
-        if endpoint is None:
-            text = "the stream cannot be opened; netiod's log says why"
-            connection.answer(ident, RequestError(text, Code.INTERNAL_ERROR))
+    def answer(endpoint: str | RequestError) -> None:
+        if isinstance(endpoint, RequestError):
+            connection.answer(ident, endpoint)
         else:
             full = {**result, "endpoint": endpoint}
             if not isinstance(_when_hooked(broker, connection, ident, full), Later):
@@ -83,20 +90,20 @@ def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) ->
     return {"published": published}
 
 
-def add(broker: Broker, connection: Connection, ident: Any, params: Object) -> Any:
+def add(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
     """Attach processes until `remove` or their exit."""
 
     def attach(pid: int) -> Object:
-        holding, fresh = broker.holdings.attach(connection.caller, pid)
+        holding, fresh = broker.holdings.attach(connection.caller, pid, "add")
         added = broker.holdings.add(connection.caller, holding)
         notice = None if added else f"process {pid} ({holding.comm}) was already added"
         return _process(holding, fresh=fresh, notice=notice)
 
-    done, errors = _each(params, attach)
+    done, errors = yield from _each(params, attach)
     return _when_hooked(broker, connection, ident, {"processes": done, "errors": errors})
 
 
-def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
+def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Steps:
     """Undo `add`."""
 
     def detach(pid: int) -> Object:
@@ -104,16 +111,19 @@ def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) 
         broker.holdings.remove(connection.caller, holding)
         return _process(holding)
 
-    done, errors = _each(params, detach)
+    done, errors = yield from _each(params, detach)
     return {"processes": done, "errors": errors}
 
 
 def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Rows:
     """All processes that the caller may see and that are held, or exited not long ago."""
-    found = list(broker.holdings.all(connection.caller))
+    found = broker.holdings.all(connection.caller)
 
     def rows() -> Iterator[Object]:
         for holding in found:
+            if not broker.holdings.visible(connection.caller, holding):
+                continue
+            result["count"] += 1
             yield {
                 **_process(holding),
                 "added_by": holding.added_by,
@@ -122,25 +132,29 @@ def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) 
                 "total": broker.holdings.totals(holding),
             }
 
-    return Rows(rows(), {"count": len(found)})
+    result = {"count": 0}
+    return Rows(rows(), result, len(found))
 
 
-def summary(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Rows:
+def summary(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Steps:
     """Totals and connections of processes since they were attached."""
     rows: list[Object] = []
     total = dict.fromkeys(COUNTERS, 0)
     since: list[float] = []
-
-    def sum_up(pid: int) -> Object:
-        holding = broker.holdings.find(connection.caller, pid, exited=True)
-        own_total, own_rows = summarize(broker.holdings, broker.connections, holding)
+    done, errors = [], []
+    for pid in _pids(params):
+        try:
+            holding = broker.holdings.find(connection.caller, pid, exited=True)
+        except RequestError as error:
+            errors.append(_failure(pid, error))
+            yield
+            continue
+        own_total, own_rows = yield from summarize(broker.holdings, broker.connections, holding)
         rows.extend(own_rows)
         since.append(holding.since)
         for name in COUNTERS:
             total[name] += own_total[name]
-        return _process(holding)
-
-    done, errors = _each(params, sum_up)
+        done.append(_process(holding))
     missed = broker.missed()
     result = {
         "total": total,
@@ -151,7 +165,7 @@ def summary(broker: Broker, connection: Connection, _ident: Any, params: Object)
         "since": min(since, default=None),
         "until": time.time(),
     }
-    return Rows(rows, result)
+    return Rows(rows, result, len(rows))
 
 
 def status(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Object:
@@ -171,6 +185,8 @@ def status(broker: Broker, connection: Connection, _ident: Any, _params: Object)
         "held": len(visible),
         "viewers": sum(len(h.leases) for h in visible),
     }
+    if broker.hidden:
+        answer["backend"] = {**answer["backend"], "blind": [*answer["backend"]["blind"], HIDDEN]}
     if connection.caller.operator:
         answer.update(_for_operators(broker))
     return answer
@@ -237,15 +253,22 @@ def _process(holding: Holding, *, fresh: bool = False, notice: str | None = None
     }
 
 
-def _each(params: Object, take: Callable[[int], Object]) -> tuple[list[Object], list[Object]]:
+def _each(
+    params: Object, take: Callable[[int], Object]
+) -> Generator[None, None, tuple[list[Object], list[Object]]]:
     """(results, error objects) of `take` for each PID of a request."""
     done, errors = [], []
     for pid in _pids(params):
         try:
             done.append(take(pid))
         except RequestError as error:
-            errors.append({"pid": pid, "code": int(error.code), "message": str(error)})
+            errors.append(_failure(pid, error))
+        yield
     return done, errors
+
+
+def _failure(pid: int, error: RequestError) -> Object:
+    return {"pid": pid, "code": int(error.code), "message": str(error)}
 
 
 def _pids(params: Object) -> list[int]:

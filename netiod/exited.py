@@ -1,0 +1,55 @@
+"""Processes that were held and have exited: their totals stay for a while."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from netiod.holding import Holding
+
+#: Seconds that the totals of a process stay after its exit.
+KEEP_EXITED = 600.0
+
+
+class Exited:
+    """By PID, the latest of each; `most` of one uid (not 0): nobody's push out another's."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._by_pid: dict[int, Holding] = {}
+        self._by_uid: dict[int, deque[Holding]] = {}
+
+    def get(self, pid: int) -> Holding | None:
+        """The latest of that number."""
+        return self._by_pid.get(pid)
+
+    def values(self) -> list[Holding]:
+        """All, by PID."""
+        return [holding for _, holding in sorted(self._by_pid.items())]
+
+    def add(self, holding: Holding) -> list[Holding]:
+        """Take one in; those that are to be forgotten for it."""
+        before = self._by_pid.get(holding.pid)
+        if before is not None:
+            self._by_uid[before.uid].remove(before)
+        self._by_pid[holding.pid] = holding
+        own = self._by_uid.setdefault(holding.uid, deque())
+        own.append(holding)
+        gone = [before] if before is not None else []
+        if holding.uid != 0 and len(own) > self._most:
+            oldest = own.popleft()
+            del self._by_pid[oldest.pid]
+            gone.append(oldest)
+        return gone
+
+    def expire(self) -> Iterator[Holding]:
+        """Take out what has been here for KEEP_EXITED."""
+        now = time.time()
+        for uid, own in list(self._by_uid.items()):
+            while own and own[0].exited is not None and now - own[0].exited > KEEP_EXITED:
+                oldest = own.popleft()
+                del self._by_pid[oldest.pid]
+                yield oldest
+            if not own:
+                del self._by_uid[uid]

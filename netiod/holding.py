@@ -1,0 +1,64 @@
+"""A process that is held, and who holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from netioctl.wire import frames
+from netiod.policy import Caller
+
+
+class Viewer(Protocol):
+    """Who holds a lease: a control connection."""
+
+    caller: Caller
+
+
+# Compared by identity: two are never the same process.
+@dataclass(eq=False)
+class Holding:
+    """A process in the filter, or one that exited less than KEEP_EXITED ago."""
+
+    pid: int
+    start: int
+    comm: str
+    #: The real one when it was attached, as it is shown.
+    uid: int
+    #: Seconds since the epoch.
+    since: float
+    #: Real, effective, saved and file-system uid when it was attached. None: they are others
+    #: since, or not known; its counters are the operators' alone then.
+    uids: tuple[int, int, int, int] | None = None
+    added_by: int | None = None
+    #: Who that was, unless that was before the broker was restarted.
+    adder: Caller | None = None
+    #: Who watches, and whether they want the events, not the totals alone.
+    leases: dict[Viewer, bool] = field(default_factory=dict)
+    exited: float | None = None
+    #: Events taken from the ring for this process: the index that its next one will have.
+    published: int = 0
+    #: Events that found no room in the ring, as of the last look.
+    lost: int = 0
+    #: time.monotonic() of the last frame.
+    last_frame: float = 0.0
+    #: Whether it was seen alive some time after it was attached.
+    settled: bool = False
+    #: time.monotonic() when it is let go unless someone takes it up; after a restart.
+    orphan_until: float | None = None
+    topic: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.topic = frames.topic(self.pid)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether someone wants the events."""
+        return any(self.leases.values())
+
+    @property
+    def guarded(self) -> bool:
+        """Whether someone holds it who may do so only as long as its uids stay."""
+        if self.adder is not None and not self.adder.operator:
+            return True
+        return any(not viewer.caller.operator for viewer in self.leases)
