@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from netiod import landlock, privileges, processes, seccomp, syscalls
+from netiod import landlock, mounts, privileges, processes, seccomp, syscalls
 from netiod.privileges import CAP_SYS_CHROOT, Account
 
 _LOG = logging.getLogger("netiod.confine")
@@ -31,9 +31,9 @@ _CODECS = ("ascii", "latin-1", "unicode_escape")
 _exceptions: list[str] = []
 
 
-def as_broker(account: Account, keep: Iterable[int], parent: int) -> None:
-    """Become `account` with the capabilities `keep` and no sight of any file outside /proc; get
-    SIGTERM when `parent` dies.
+def as_broker(account: Account, keep: Iterable[int], parent: int, proc: int | None = None) -> None:
+    """Become `account` with the capabilities `keep` and no sight of any file outside `proc`, a
+    descriptor of mounts.processes() that is closed, or else /proc; get SIGTERM when `parent` dies.
 
     Raises:
         OSError: the kernel refused a step that it can do.
@@ -42,9 +42,12 @@ def as_broker(account: Account, keep: Iterable[int], parent: int) -> None:
     _warm_up()
     filtered = os.path.exists(_HAS_FILTERS)
     changed = _may_change_root()
-    privileges.drop(account, keep, root="/proc" if changed else None)
+    top = "/proc" if proc is None else proc
+    privileges.drop(account, keep, root=top if changed else None)
     if changed:
         processes.root_is_proc()
+    if proc is not None:
+        os.close(proc)
     privileges.die_with_parent(parent, signal.SIGTERM)
     _restrict("/" if changed else "/proc", changed)
     if filtered:
@@ -93,14 +96,17 @@ def loader_has_mounted() -> None:
     privileges.reduce(privileges.LOADER | privileges.for_hooks())
 
 
-def as_starting_supervisor() -> None:
-    """Stay root with what the supervisor and its loader need, wherever the run directory is."""
+def as_starting_supervisor() -> int | None:
+    """Stay root with what the supervisor and its loader need, wherever the run directory is.
+    Returns what as_broker() takes as `proc`."""
+    proc = mounts.processes()
     privileges.reduce(
         privileges.SUPERVISOR
         | privileges.LOADER
         | privileges.for_hooks()
         | {privileges.CAP_SYS_ADMIN, privileges.CAP_DAC_OVERRIDE}
     )
+    return proc
 
 
 def as_supervisor(run_dir: str, hooks: bool, broker: Iterable[int]) -> None:

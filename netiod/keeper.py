@@ -34,6 +34,7 @@ class Keeper:
 
     Args:
         program: called in the child as root, imports; gives what to run without privileges.
+        proc: what the broker is to see as /proc, a descriptor; None: the host's.
         connected: told of each new channel, so that it can be waited for.
         heard: told what the broker says; OPEN_GATE and CLOSE_GATE for the gates, READY.
     """
@@ -44,11 +45,12 @@ class Keeper:
         program: Callable[[], BrokerRun],
         account: Account,
         control: socket.socket,
+        proc: int | None,
         connected: Connected,
         heard: Heard,
     ) -> None:
         self._settings, self._program, self._account = settings, program, account
-        self._control = control
+        self._control, self._proc = control, proc
         self._connected, self._heard = connected, heard
         self._loaded: handover.Loaded | None = None
         self._channel: channel.Channel | None = None
@@ -190,7 +192,9 @@ class Keeper:
             # Imported while root: later, the files are out of reach.
             run = self._program()
             keep = handover.peek_info(theirs).get("broker_capabilities", ())
-            confine.as_broker(self._account, keep, parent)
+            confine.as_broker(self._account, keep, parent, self._proc)
             return run(self._settings, self._control, theirs)
 
-        return children.fork("netiod-broker", body, (self._control.fileno(), theirs.fileno()))
+        fds = [self._control.fileno(), theirs.fileno()]
+        fds += [] if self._proc is None else [self._proc]
+        return children.fork("netiod-broker", body, fds)

@@ -1,5 +1,5 @@
-"""What the loader sees of the file system: tracefs, the root of all cgroups, and a short
-list of kernel symbols.
+"""Mounts that netiod makes for itself alone. The loader's: tracefs, the root of all cgroups, and a
+short list of kernel symbols. The broker's: all processes, and nothing else of /proc.
 
 bcc reads all of the kernel's 120,000 symbols, several times, to ask for the two below, which every
 kernel with a ring buffer has; that is half the time that loading takes.
@@ -8,6 +8,7 @@ kernel with a ring buffer has; that is half the time that loading takes.
 from __future__ import annotations
 
 import ctypes
+import os
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ _SYMBOLS = ("bpf_probe_read_kernel", "bpf_probe_read_user")
 #: <linux/sched.h>, <linux/mount.h>
 _CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 1 << 12, 1 << 14, 1 << 18
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+#: fsopen(2) and its kin, the same on every architecture; <linux/mount.h>.
+_NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT = 430, 431, 432
+_CLOEXEC, _SET_STRING, _CMD_CREATE = 1, 1, 6
+_ATTR_RDONLY_NOSUID_NODEV_NOEXEC = 1 | 2 | 4 | 8
 _HARMLESS = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
 
 
@@ -34,7 +39,8 @@ def unshare() -> None:
             symbols.write(f"ffffffff81000000 T {name}\n".encode())
         symbols.flush()
         _mount(libc, symbols.name, "/proc/kallsyms", None, _MS_BIND)
-    if not (TRACEFS / "events").exists():
+    # Also where a service manager shows it for reading alone.
+    if not os.access(TRACEFS / "events", os.W_OK):
         _mount(libc, "tracefs", str(TRACEFS), "tracefs", _HARMLESS)
 
 
@@ -52,6 +58,27 @@ def cgroup_root() -> Path:
     if not (_CGROUP / "cgroup.controllers").exists():
         raise FileNotFoundError("no cgroup v2 hierarchy can be mounted")
     return _CGROUP
+
+
+def processes() -> int | None:
+    """A /proc for reading that has every process, whatever options the host's is mounted with, and
+    nothing else; mounted nowhere, as a descriptor of its top. None: it cannot be had.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    context = int(libc.syscall(_NR_FSOPEN, b"proc", _CLOEXEC))
+    if context < 0:
+        return None
+    try:
+        # subset=pid: since 5.8.
+        failed = libc.syscall(_NR_FSCONFIG, context, _SET_STRING, b"subset", b"pid", 0)
+        failed = failed or libc.syscall(_NR_FSCONFIG, context, _CMD_CREATE, None, None, 0)
+        if failed:
+            return None
+        attributes = _ATTR_RDONLY_NOSUID_NODEV_NOEXEC
+        top = int(libc.syscall(_NR_FSMOUNT, context, _CLOEXEC, attributes))
+    finally:
+        os.close(context)
+    return top if top >= 0 else None
 
 
 def _mount(

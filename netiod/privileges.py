@@ -82,9 +82,9 @@ def find_group(name: str) -> int | None:
         return None
 
 
-def drop(account: Account, keep: Iterable[int] = (), root: str | None = None) -> None:
+def drop(account: Account, keep: Iterable[int] = (), root: str | int | None = None) -> None:
     """Become `account` for good, without groups or capabilities other than `keep` (numbers),
-    with `root` as the root directory unless that is None.
+    with `root`, a path or a descriptor, as the root directory unless that is None.
 
     Raises:
         OSError: the kernel refused a step.
@@ -95,8 +95,8 @@ def drop(account: Account, keep: Iterable[int] = (), root: str | None = None) ->
     with open(_STATUS, encoding="ascii", errors="replace") as status:
         last = _last_capability()
         if root is not None:
-            os.chroot(root)
-            os.chdir("/")
+            os.chdir(root)
+            os.chroot(".")
         _bound(last, frozenset())
         _prctl(_PR_SET_KEEPCAPS, 1 if kept else 0)
         os.setgroups([])

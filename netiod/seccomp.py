@@ -56,7 +56,8 @@ class Filter(NamedTuple):
 
     default: int
     allowed: tuple[Rule, ...] = ()
-    #: Calls that are answered as if the kernel did not know them.
+    #: Calls that are answered as if they had been made; as if the kernel did not know them.
+    done: str = ""
     unknown: str = ""
     refused: str = ""
     #: Calls that end the process.
@@ -84,6 +85,7 @@ def load(wanted: Filter) -> None:
         _done("attr", lib.seccomp_attr_set(context, _CTL_NNP, 0))
         for rule in wanted.allowed:
             _add(context, _ALLOW, rule.names.split(), rule.when)
+        _add(context, _ERRNO, wanted.done.split())
         _add(context, _ERRNO | errno.ENOSYS, wanted.unknown.split())
         _add(context, _ERRNO | errno.EPERM, wanted.refused.split())
         _add(context, _KILL_PROCESS, wanted.deadly.split())

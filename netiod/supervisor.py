@@ -88,13 +88,21 @@ class Supervisor:
         with ExitStack() as stack:
             # First, so that no signal ends us with something left behind.
             stack.enter_context(self._signals)
-            confine.as_starting_supervisor()
+            proc = confine.as_starting_supervisor()
+            if proc is not None:
+                stack.callback(os.close, proc)
             directory = stack.enter_context(RunDirectory(settings.run_dir))
             control = stack.enter_context(directory.control_listener())
             stack.enter_context(self._selector)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
             self._keeper = Keeper(
-                settings, self._programs.broker, account, control, self._connected, self._heard
+                settings,
+                self._programs.broker,
+                account,
+                control,
+                proc,
+                self._connected,
+                self._heard,
             )
             self._gates = Gates(directory, account, group, self._keeper.tell)
             _LOG.info("netiod %s starts on %s", __version__, settings.run_dir)

@@ -106,12 +106,12 @@ def gate() -> Filter:
             # libzmq's threads, in the namespaces that there are; their names; their mailboxes.
             Rule("clone", (Is(0, _CLONE_THREAD, _CLONE_THREAD | _CLONE_NEW),)),
             Rule("set_robust_list rseq"),
-            # It asks how a thread is scheduled, and sets just that again: no real-time class.
+            # It asks how a thread is scheduled, and sets just that again: see `done`.
             Rule("sched_getparam sched_getscheduler"),
-            Rule("sched_setscheduler", (Is(1, os.SCHED_OTHER),)),
             Rule("prctl", (Is(0, _PR_SET_NAME),)),
             Rule("eventfd2"),
         ),
+        done="sched_setscheduler",
         # Its flags are out of the filter's sight: the C library then takes clone(2).
         unknown="clone3",
         deadly=DEADLY,

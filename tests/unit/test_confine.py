@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from netiod import confine, landlock, logs, privileges, processes, seccomp
+from netiod import confine, landlock, logs, mounts, privileges, processes, seccomp
 from tests.unit.test_privileges import in_child, nobody
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -66,6 +66,20 @@ def test_the_broker_sees_every_process_and_nothing_else() -> None:
         ]
 
     assert as_broker(body) == "[True, True, True, True, [False, False, False, False, True]]"
+
+
+def test_a_proc_of_its_own_has_processes_alone() -> None:
+    def body() -> object:
+        proc = mounts.processes()
+        assert proc is not None
+        confine.as_broker(nobody(), (), os.getppid(), proc)
+        init = processes.read(1)
+        return [
+            init is not None and init.uids[0] == 0,
+            [os.path.exists(p) for p in ("/sys", "/kallsyms", "/version", "/../etc", "/self/stat")],
+        ]
+
+    assert str(in_child(body)) == "[True, [False, False, False, False, True]]"
 
 
 def test_the_broker_reads_nothing_through_a_directory_that_somebody_else_opened() -> None:

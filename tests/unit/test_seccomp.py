@@ -248,6 +248,14 @@ def test_a_loader_has_no_network_and_starts_nothing() -> None:
     assert under(syscalls.loader, lambda: call("memfd_create", 0, 0)) == "EFAULT"
 
 
+def test_a_gate_changes_no_scheduling_and_hears_that_it_did() -> None:
+    def body() -> str:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        return str(os.sched_getscheduler(0))
+
+    assert under(syscalls.gate, body) == str(os.SCHED_OTHER)
+
+
 def test_what_is_unknown_is_passed_over() -> None:
     nothing = Filter(errno.EPERM, (*syscalls.broker().allowed, Rule("no_such_call")))
     assert under(lambda: nothing, os.getpid).isdigit()
