@@ -10,10 +10,11 @@ import struct
 from netioctl.wire.errors import DaemonUnreachable
 
 
-def connect(path: str, timeout: float) -> socket.socket:
+def connect(path: str, timeout: float, *, wait: bool = True) -> socket.socket:
     """A connection to the socket at `path`; each wait on it takes at most `timeout` seconds.
 
-    Such a wait ends in BlockingIOError.
+    Such a wait ends in BlockingIOError. Where the queue of the socket is full, it is waited for
+    only with `wait`.
 
     Raises:
         DaemonUnreachable: it cannot be had; says what may be the cause, and how to check.
@@ -26,7 +27,9 @@ def connect(path: str, timeout: float) -> socket.socket:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
     try:
+        connection.setblocking(wait)
         connection.connect(path)
+        connection.setblocking(True)
     except OSError as error:
         connection.close()
         raise DaemonUnreachable(_why_unreachable(path, error, timeout)) from error

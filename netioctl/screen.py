@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from netioctl.outage import PATIENCE
 from netioctl.output import Output, say
-from netioctl.session import Escaped, Gone, Resumed, Session
+from netioctl.session import Session
+from netioctl.watching import Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
     from netioctl.answers import Process
@@ -34,6 +36,7 @@ class _Drawer(Protocol):
     def begin(self, width: int | None) -> str: ...
     def events(self, item: Events, width: int | None) -> str: ...
     def lost(self, item: Lost) -> str: ...
+    def interrupted(self, seconds: float, events: int | None) -> str: ...
     def missed(self, operations: int) -> str: ...
     def forget(self) -> None: ...
 
@@ -71,9 +74,11 @@ class Screen:
                 break
             if isinstance(item, Gone):
                 self._gone(item, text)
-            elif isinstance(item, Resumed):
+            elif isinstance(item, Waiting):
                 self._flush(text)
-                say("netiod has started anew: events since then and before now may be missing")
+                say(
+                    f"netiod has ended the connection: waiting for the next, up to {PATIENCE:.0f} s"
+                )
             elif self._drawer is not None:
                 text.append(self._draw(self._drawer, item, width))
                 if len(text[-1]) > _LARGE:
@@ -82,13 +87,17 @@ class Screen:
                 self._cut(item)
         self._flush(text)
 
-    def _draw(self, drawer: _Drawer, item: Events | Lost | Escaped, width: int | None) -> str:
+    def _draw(
+        self, drawer: _Drawer, item: Events | Lost | Escaped | Interrupted, width: int | None
+    ) -> str:
         from netioctl.stream import Events
 
         if isinstance(item, Events):
             return drawer.events(self._cut(item), width)
         if isinstance(item, Escaped):
             return drawer.missed(item.operations)
+        if isinstance(item, Interrupted):
+            return drawer.interrupted(item.seconds, item.events)
         return drawer.lost(item)
 
     def _cut(self, item: Any) -> Any:

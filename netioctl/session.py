@@ -8,6 +8,8 @@ with Client() as client, Session(client, [1234]) as session:
         for item in session.read():
             ...
     print(session.summary().total)
+
+Where the daemon's broker or gate dies meanwhile, the watch goes on with the next: see outage.py.
 """
 
 from __future__ import annotations
@@ -16,59 +18,21 @@ import contextlib
 import select
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING
 
-from netioctl.answers import Failure, Missed, Notification, Process, Revoked, Summary
+from netioctl.answers import Failure, Process, Summary
 from netioctl.client import Client
-from netioctl.tally import Tally
-from netioctl.wire.endpoints import UNKNOWN, Connection
-from netioctl.wire.errors import DaemonUnreachable, NotHeld, ProtocolError
+from netioctl.feed import Feed, connection
+from netioctl.outage import Link, Outage
+from netioctl.watching import LAST_EVENTS, Gone, Interrupted, Item, Waiting, Watching
+from netioctl.wire.endpoints import Connection
+from netioctl.wire.errors import Code, ConnectionLost
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from netioctl.stream import Events, Lost, Reader, Stream
 
-#: Seconds between two requests for a first frame, until one has come on each topic.
-SYNC_EVERY = 0.02
-#: Seconds of silence after which the last events of a process that exited count as lost.
-LAST_EVENTS = 1.0
-#: Frames taken at once: bounds the memory that their text needs, and with it the connections that
-#: they may name to less than a Reader remembers.
-FRAMES_AT_ONCE = 32
-
-
-class Gone(NamedTuple):
-    """A process is watched no longer: it exited, or for `reason` the daemon let it go."""
-
-    process: Process
-    reason: str | None
-
-
-class Resumed(NamedTuple):
-    """Another run of the broker has begun; events in between may be missing."""
-
-
-class Escaped(NamedTuple):
-    """So many more `operations` escaped the kernel's hooks, of all processes together."""
-
-    operations: int
-
-
-Item = Union["Events", "Lost", Gone, Resumed, Escaped]
-
-
-class _Leaving:
-    """A process that exited, some of whose events may still be on their way."""
-
-    def __init__(self, process: Process, published: int) -> None:
-        self.process = process
-        self.published = published
-        self.expected: int | None = None
-        self.until = 0.0
-
-
-class Session:
+class Session(Watching):
     """Watches `pids`; without `stream`, only their exits and totals.
 
     `totals`: whether summary() will be asked. Errors are the client's; besides,
@@ -78,21 +42,7 @@ class Session:
     def __init__(
         self, client: Client, pids: Sequence[int], *, stream: bool = True, totals: bool = True
     ) -> None:
-        self._client, self._pids = client, pids
-        self._want_stream, self._want_totals = stream, totals
-        self._stream: Stream | None = None
-        self._reader: Reader | None = None
-        self._poll = select.poll()
-        self._pending: list[Item] = []
-        self._more = False
-        self._tally = Tally()
-        self._leaving: dict[int, _Leaving] = {}
-        self._broken: DaemonUnreachable | None = None
-        #: The processes that went well, and that have not exited.
-        self.watched: tuple[Process, ...] = ()
-        self.living: dict[int, Process] = {}
-        #: The PIDs that did not.
-        self.errors: tuple[Failure, ...] = ()
+        super().__init__(client, pids, stream=stream, totals=totals)
 
     def __enter__(self) -> Session:
         return self
@@ -103,16 +53,13 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        if self._feed is not None:
+            self._feed.close()
 
     def attach(self) -> None:
         """Take the lease; `watched` and `errors` say for which processes that went well."""
         if self._want_stream:
-            from netioctl.stream import Reader, check_layout
-
-            check_layout(self._client.server.layout)
-            self._reader = Reader()
+            self._feed = Feed(self._poll, self._client.server.layout)
         answer = self._client.watch(self._pids, stream=self._want_stream)
         self.watched, self.errors = answer.processes, answer.errors
         self.living = {process.pid: process for process in self.watched}
@@ -122,19 +69,23 @@ class Session:
         needed = bool(earlier and self._want_totals)
         self._tally.begin(answer.missed, self._client.summary(earlier) if needed else None)
         self._poll.register(self._client, select.POLLIN)
-        if self._reader is not None and self.watched:
-            if not answer.endpoint:
-                raise ProtocolError("netiod named no stream that can be read")
-            self._reader.follow(self.watched)
-            self._connect(answer.endpoint)
+        if self._feed is not None and self.watched:
+            self._feed.reader.follow(self.watched)
+            self._feed.lease(answer.endpoint, self.watched, answer.epoch, answer.replaced)
 
     def open(self) -> None:
         """Wait until the stream of each process has begun."""
-        self._synchronise()
+        try:
+            self._synchronise(self._pending)
+        except ConnectionLost:
+            self._interrupt()
+            for items in self._mend():
+                self._pending += items
 
     def register(self, descriptor: int, events: int) -> None:
         """Have wait() also return when this descriptor is ready (events as select.poll's)."""
         self._poll.register(descriptor, events)
+        self._others.append(descriptor)
 
     def wait(self, seconds: float | None) -> set[int]:
         """Wait for something to read, at most so long; the descriptors that are ready."""
@@ -142,157 +93,186 @@ class Session:
         ends = [leaving.until for leaving in self._leaving.values()]
         if seconds is not None:
             ends.append(now + seconds)
-        if self._more or self._pending or self._broken:
+        if self._pending or (self._feed is not None and self._feed.more):
             ends.append(now)
-        # poll() takes no more than an int of milliseconds.
+        if self._outage is not None:
+            ends.append(now if self._outage.link is None else self._outage.link.due)
+        # poll() takes no more than an int of milliseconds, and would round them down.
         left = min(3600.0, max(0.0, min(ends) - now)) if ends else None
-        return {fd for fd, _ in self._poll.poll(None if left is None else left * 1000)}
+        return {fd for fd, _ in self._poll.poll(None if left is None else left * 1000 + 0.9)}
 
     def read(self) -> list[Item]:
         """What has come, in order; the same process's Gone after its last events."""
-        self._check()
         items, self._pending = self._pending, []
-        if self._stream is not None and self._reader is not None:
-            received = self._stream.frames(FRAMES_AT_ONCE)
-            self._more = len(received) == FRAMES_AT_ONCE
-            for frame in received:
-                items += self._reader.read(frame)
-            if self._reader.interrupted:
-                self._reader.interrupted = False
-                items.append(Resumed())
-                self._resume()
         try:
-            # Anew until there is none: what _hear() asks may bring more.
-            while told := self._client.notifications():
-                for each in told:
-                    self._hear(each, items)
-        except DaemonUnreachable as error:
-            # First what came before the end; then the next call fails.
-            self._broken = error
-            if not items:
-                raise
-        for leaving in list(self._leaving.values()):
-            self._see_off(leaving, items)
+            self._turn(items)
+        except ConnectionLost:
+            self._interrupt()
+        if self._outage is not None:
+            self._repair(self._outage, items)
+        if self._outage is None:
+            for leaving in list(self._leaving.values()):
+                self._see_off(leaving, items)
         return items
 
     def finish(self) -> Iterator[list[Item]]:
-        """What happened before now and has not been read yet; waits LAST_EVENTS for it at most."""
-        if self._stream is None or self._reader is None or not self.living or self._broken:
-            return
-        published = self._client.sync(list(self.living))
-        end = time.monotonic() + LAST_EVENTS
+        """What happened before now and has not been read yet; waits LAST_EVENTS for it at most,
+        and for a daemon that is away as long as read() does.
+        """
+        # What asked for the end is ready all the time.
+        for descriptor in self._others:
+            self._poll.unregister(descriptor)
+        self._others.clear()
+        end: float | None = None
         while True:
-            # At least once: the daemon may have told something before it answered.
-            yield self.read()
-            left = end - time.monotonic()
-            expected = {pid: self._reader.expected(pid) for pid in self.living}
-            if left <= 0 or all((n or 0) >= published.get(pid, 0) for pid, n in expected.items()):
+            yield from self._mend()
+            if self._feed is None or not self.living:
                 return
-            self.wait(left)
+            end = time.monotonic() + LAST_EVENTS if end is None else end
+            try:
+                published = self._client.sync(list(self.living))
+            except ConnectionLost:
+                self._interrupt()
+                continue
+            while self._outage is None:
+                # At least once: the daemon may have told something before it answered.
+                yield self.read()
+                left = end - time.monotonic()
+                expected = {pid: self._feed.reader.expected(pid) or 0 for pid in self.living}
+                if left <= 0 or all(n >= published.get(pid, 0) for pid, n in expected.items()):
+                    return
+                self.wait(left)
 
     @property
     def ended(self) -> bool:
         """Whether no process is left, and read() has returned all."""
-        return not (self.living or self._leaving or self._pending or self._broken)
+        return not (self.living or self._leaving or self._pending or self._outage)
 
     @property
     def generation(self) -> int:
         """Grows when connection() may answer otherwise than before for the same id."""
-        return 0 if self._reader is None else self._reader.generation
+        return 0 if self._feed is None else self._feed.reader.generation
 
     def connection(self, ident: int) -> Connection:
         """The connection that an event's id means, or UNKNOWN."""
-        return UNKNOWN if self._reader is None else self._reader.connection(ident)
+        return connection(self._feed, ident)
 
     def summary(self) -> Summary:
         """What was counted since this watch began."""
-        self._check()
-        living = self._client.summary(list(self.living)) if self.living else None
-        return self._tally.result(living, self.watched)
-
-    def _check(self) -> None:
-        """Raise what ended the connection: from then on nothing that is known is whole."""
-        if self._broken is not None:
-            raise self._broken
-
-    def _connect(self, endpoint: str) -> None:
-        from netioctl.stream import Stream
-
-        if self._stream is not None:
-            self._poll.unregister(self._stream)
-            self._stream.close()
-        self._stream = Stream(endpoint)
-        self._poll.register(self._stream, select.POLLIN)
-        for process in self.living.values():
-            self._stream.subscribe(process.topic)
-
-    def _synchronise(self) -> None:
-        """Ask for frames until one has come on each topic: then nothing passes us by."""
-        if self._stream is None or self._reader is None:
-            return
-        now = time.monotonic()
-        deadline, next_request = now + self._client.timeout, now
         while True:
-            silent = [pid for pid in self.living if self._reader.expected(pid) is None]
-            if not silent:
-                return
-            now = time.monotonic()
-            if now >= deadline:
-                raise DaemonUnreachable(
-                    f"netiod's stream at {self._stream.endpoint} has been silent for "
-                    f"{self._client.timeout:g} s (check: systemctl status netiod)"
-                )
-            if now >= next_request:
-                next_request = now + SYNC_EVERY
-                # A process that exits meanwhile is held no longer.
-                with contextlib.suppress(NotHeld):
-                    self._client.sync(silent)
-            self._poll.poll(max(1.0, (next_request - now) * 1000))
-            items = self.read()
-            self._pending = items + self._pending
+            for _items in self._mend():
+                pass
+            try:
+                living = self._client.summary(list(self.living)) if self.living else None
+            except ConnectionLost:
+                self._interrupt()
+                continue
+            return self._tally.result(living, self.watched)
 
-    def _resume(self) -> None:
-        """Take the lease and the stream up again after the broker has begun anew."""
-        if self.living and self._stream is not None:
-            answer = self._client.watch(list(self.living), stream=True)
-            if answer.endpoint and answer.endpoint != self._stream.endpoint:
-                self._connect(answer.endpoint)
-            self._synchronise()
+    # --- interruptions ------------------------------------------------------------------------
 
-    def _hear(self, told: Notification, items: list[Item]) -> None:
-        if isinstance(told, Missed):
-            if more := self._tally.missed(told.operations):
-                items.append(Escaped(more))
+    def _interrupt(self) -> None:
+        """The control connection is lost, and with it the leases."""
+        self._outage = self._outage or Outage()
+        self._outage.leaseless = True
+        if self._outage.link is None:
+            self._outage.link = Link(self._client)
+
+    def _mend(self) -> Iterator[list[Item]]:
+        """What comes until there is no interruption any more."""
+        while self._outage is not None:
+            yield self.read()
+            if self._outage is not None:
+                self.wait(None)
+
+    def _repair(self, outage: Outage, items: list[Item]) -> None:
+        """Go on with what is to be done until events flow again, as far as that is possible."""
+        if outage.link is not None and not self._reconnected(outage.link, items):
             return
-        process = self.living.get(told.pid)
-        if process is None or process.start != told.start:
+        outage.link = None
+        try:
+            if outage.leaseless:
+                self._take_up(outage, items)
+            if outage.link is None:
+                self._synchronise(items)
+        except ConnectionLost:
+            self._interrupt()
+        if outage.link is None:
+            self._end_outage(outage, items)
+
+    def _reconnected(self, link: Link, items: list[Item]) -> bool:
+        # The descriptor may become another one.
+        if self._client.fileno() >= 0:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._client)
+        connected = link.step()
+        if link.asked:
+            self._poll.register(self._client, select.POLLIN)
+        if link.worth_telling():
+            items.append(Waiting())
+        if not connected and not items:
+            link.check()
+        return connected
+
+    def _take_up(self, outage: Outage, items: list[Item]) -> None:
+        """Lease anew what is still the same; see what has become of the rest."""
+        feed, strangers = self._feed, False
+        if feed is not None:
+            feed.check(self._client.server.layout)
+        if not self.living:
             return
-        del self.living[told.pid]
-        if self._want_totals:
-            # At once, since another process may have that PID by the end of a long watch.
-            self._tally.exited(self._client.summary([process.pid]))
-        if isinstance(told, Revoked):
-            items.append(Gone(process, told.reason))
-            self._forget(process)
-            return
-        self._leaving[process.pid] = _Leaving(process, told.published)
+        answer = self._client.watch(list(self.living), stream=self._want_stream)
+        if answer.missed < self._tally.escaped:
+            self._tally.restarted()
+        self._missed(answer.missed, items)
+        for failure in answer.errors:
+            self._missing(self.living[failure.pid], outage, failure)
+        for process in answer.processes:
+            known = self.living[process.pid]
+            if process.start != known.start:
+                strangers = True
+                self._missing(known, outage, None)
+                continue
+            if process.attached != known.attached or process.fresh:
+                self._tally.began_anew(known, self._last_words.get((known.pid, known.start)))
+                if feed is not None:
+                    feed.reader.anew(process.pid)
+            self.living[process.pid] = process
+        if strangers:
+            # There is a lease on them now, which ends with this connection.
+            self._interrupt()
+        elif feed is not None and self.living:
+            feed.lease(answer.endpoint, self.living.values(), answer.epoch, answer.replaced)
+        outage.leaseless = strangers
 
-    def _see_off(self, leaving: _Leaving, items: list[Item]) -> None:
-        pid, now = leaving.process.pid, time.monotonic()
-        expected = None if self._reader is None else self._reader.expected(pid)
-        if expected is not None and expected < leaving.published:
-            if leaving.expected != expected:
-                leaving.expected, leaving.until = expected, now + LAST_EVENTS
-            if now < leaving.until:
-                return
-            from netioctl.stream import Lost
+    def _missing(self, process: Process, outage: Outage, failure: Failure | None) -> None:
+        """A process is not there any more: what is still known of it?"""
+        last = self._client.summary([process.pid])
+        found = [
+            p for p in last.processes if (p.start, p.attached) == (process.start, process.attached)
+        ]
+        published = lost = None
+        if not found:
+            self._tally.began_anew(process, self._last_words.get((process.pid, process.start)))
+        else:
+            published, lost = found[0].published, found[0].lost
+            if self._want_totals:
+                self._tally.exited(last)
+        if self._feed is not None:
+            self._feed.reader.gone(process.pid, published, lost)
+        del self.living[process.pid]
+        gone = failure is None or failure.code == Code.NO_SUCH_PROCESS
+        outage.gone.append(Gone(process, None if gone or failure is None else failure.message))
 
-            items.append(Lost(pid, leaving.published - expected, "stream"))
-        del self._leaving[pid]
-        items.append(Gone(leaving.process, None))
-        self._forget(leaving.process)
-
-    def _forget(self, process: Process) -> None:
-        if self._stream is not None and self._reader is not None:
-            self._stream.unsubscribe(process.topic)
-            self._reader.forget(process.pid)
+    def _end_outage(self, outage: Outage, items: list[Item]) -> None:
+        events = None
+        if self._feed is not None:
+            for leaving in self._leaving.values():
+                self._feed.reader.gone(leaving.process.pid, leaving.published, leaving.lost)
+            events = self._feed.reader.missing()
+        items.append(Interrupted(outage.seconds, events))
+        items += outage.held
+        for gone in outage.gone:
+            items.append(gone)
+            self._forget(gone.process)
+        self._outage = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from netioctl.answers import Row, Summary, Totals
 
@@ -20,6 +20,13 @@ def add(left: Totals, right: Totals) -> Totals:
         left.send_ops + right.send_ops,
         left.recv_ops + right.recv_ops,
     )
+
+
+def of(value: Summary, pids: Container[int]) -> Summary:
+    """What a summary says of `pids`."""
+    rows = tuple(row for row in value.rows if row.pid in pids)
+    processes = tuple(process for process in value.processes if process.pid in pids)
+    return value._replace(rows=rows, processes=processes, total=total(rows))
 
 
 def minus(left: Totals, right: Totals) -> Totals:
@@ -109,6 +116,7 @@ def subtract(end: Summary, base: Summary) -> Summary:
         base.until,
         end.until,
         missed,
+        bool(anew),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Frames that may wait in this process before the gate begins to drop: 64 MB at their largest.
 RECEIVE_HIGH_WATER = 1000
 #: Milliseconds until a lost connection to the gate is tried anew.
-RECONNECT_MS = 100
+RECONNECT_MS = 25
 #: Connections that are remembered; every frame names again those that it needs.
 MAX_CONNECTIONS = 32_768
 
@@ -108,7 +108,7 @@ class Stream:
 class _Track:
     """What is known of a process's place in the stream."""
 
-    __slots__ = ("comm", "expected", "lost", "name", "start")
+    __slots__ = ("comm", "epoch", "expected", "lost", "missing", "name", "replaced", "start")
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -118,6 +118,11 @@ class _Track:
         self.lost = 0
         self.comm = b""
         self.name = ""
+        #: Of the last frame.
+        self.epoch: int | None = None
+        self.replaced = 0
+        #: Events that passed while there was no stream; None: that many and nobody knows.
+        self.missing: int | None = 0
 
 
 class Reader:
@@ -133,11 +138,14 @@ class Reader:
         self._tracks: dict[int, _Track] = {}
         self._entries: dict[int, frames.Entry] = {}
         self._connections: dict[int, Connection] = {}
-        self._epoch: int | None = None
+        #: The run of the broker that the last frame is from.
+        self.epoch: int | None = None
         #: Grows when a connection that was described before is described otherwise.
         self.generation = 0
-        #: Set when another run of the broker has begun: synchronise anew, then reset it.
+        #: Set where a frame is the first after there was no stream; reset it.
         self.interrupted = False
+        #: The frames that have this come by another gate than those before.
+        self.replaced = 0
 
     def follow(self, processes: Iterable[Process]) -> None:
         """Read the frames of these processes; those of others are passed over."""
@@ -152,6 +160,35 @@ class Reader:
         """Index of the next event of a process; None before its first frame."""
         track = self._tracks.get(pid)
         return None if track is None else track.expected
+
+    def begun(self, pid: int, epoch: int, replaced: int) -> bool:
+        """Whether a frame of that run of the broker, by that gate or a later, has come."""
+        track = self._tracks.get(pid)
+        if track is None:
+            return True
+        return track.epoch is not None and track.epoch == epoch and track.replaced >= replaced
+
+    def anew(self, pid: int) -> None:
+        """The index of a process began anew: nobody knows what is missing before it."""
+        if (track := self._tracks.get(pid)) is not None:
+            track.missing = None
+
+    def gone(self, pid: int, published: int | None, lost: int | None) -> None:
+        """While there was no stream a process exited; its index and losses were these."""
+        track = self._tracks.get(pid)
+        if track is None or track.expected is None:
+            return
+        if published is None:
+            track.missing = None
+        else:
+            self._skip(track, published, track.lost if lost is None else lost & _U32)
+
+    def missing(self) -> int | None:
+        """How many events passed while there was no stream, since the last call; None: unknown."""
+        counts = [track.missing for track in self._tracks.values()]
+        for track in self._tracks.values():
+            track.missing = 0
+        return None if None in counts else sum(n for n in counts if n is not None)
 
     def connection(self, ident: int) -> Connection:
         """The connection with that id, or UNKNOWN."""
@@ -170,8 +207,9 @@ class Reader:
         track = self._tracks.get(header.tgid)
         if track is None or track.start != header.start:
             return ()
-        if header.epoch != self._epoch:
+        if header.epoch != self.epoch:
             self._begin(header.epoch)
+        self._follow_up(track, header, data)
         if header.conns:
             self._describe(tail)
         items: list[Events | Lost] = []
@@ -190,14 +228,40 @@ class Reader:
         return items
 
     def _begin(self, epoch: int) -> None:
-        if self._epoch is not None:
+        if self.epoch is not None:
             self.interrupted = True
             self.generation += 1
             self._entries.clear()
             self._connections.clear()
-            for track in self._tracks.values():
-                track.expected = None
-        self._epoch = epoch
+        self.epoch = epoch
+
+    def _follow_up(self, track: _Track, header: frames.Header, data: memoryview) -> None:
+        """See whether there was no stream just before a frame, and what that cost."""
+        if track.expected is not None:
+            if track.epoch != header.epoch:
+                lost = self._lost.unpack_from(data)[0] if header.events else header.lost & _U32
+                if header.first < track.expected:
+                    # It began anew, of which the daemon's answer to watch should tell, too.
+                    track.missing, track.lost = None, lost
+                self._skip(track, header.first, lost)
+                track.expected = header.first
+            elif track.replaced < self.replaced <= header.replaced:
+                self.interrupted = True
+                self._skip(track, header.first, track.lost)
+        track.epoch, track.replaced = header.epoch, header.replaced
+
+    @staticmethod
+    def _skip(track: _Track, first: int, lost: int) -> None:
+        """Go on at index `first` with so many lost in the kernel: the rest was not seen."""
+        assert track.expected is not None
+        more = (lost - track.lost) & _U32
+        if more < _HALF:
+            track.lost = lost
+        else:
+            more = 0
+        if track.missing is not None:
+            track.missing += max(0, first - track.expected) + more
+        track.expected = max(track.expected, first)
 
     def _describe(self, tail: memoryview) -> None:
         for entry in frames.entries(tail):

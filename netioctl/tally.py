@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netioctl import stats
-from netioctl.answers import Process, Summary, Totals
+from netioctl.answers import Process, Row, Summary, Totals
+
+_ZERO = Totals()
 
 
 class Tally:
@@ -14,6 +16,7 @@ class Tally:
     def __init__(self) -> None:
         self._base: Summary | None = None
         self._final: list[Summary] = []
+        self._anew = False
         self._missed_before = self._missed = 0
 
     def begin(self, missed: int, earlier: Summary | None) -> None:
@@ -35,6 +38,34 @@ class Tally:
         """A process is watched no longer; `last` is all that was counted of it."""
         self._final.append(last)
 
+    @property
+    def escaped(self) -> int:
+        """The count of operations that have escaped, as it was told last."""
+        return self._missed
+
+    def restarted(self) -> None:
+        """Another daemon counts what escapes, from zero."""
+        self._missed_before -= self._missed
+        self._missed = 0
+        self._final = [last._replace(missed=0) for last in self._final]
+
+    def began_anew(self, process: Process, before: Totals | None) -> None:
+        """What is counted of `process` began at zero again, or there is nothing any more.
+
+        `before`: what had been counted of it by then; None: nobody knows.
+        """
+        self._anew = True
+        had = _ZERO
+        if self._base is not None:
+            kept = {each.pid for each in self._base.processes} - {process.pid}
+            had = stats.of(self._base, (process.pid,)).total
+            self._base = stats.of(self._base, kept)
+        if before is not None:
+            counted = stats.minus(before, had)
+            row = Row(process.pid, stats.OTHER, None, None, None, counted)
+            since = process.since
+            self._final.append(Summary(counted, (row,), (), (), True, since, since))
+
     def result(self, living: Summary | None, watched: Sequence[Process]) -> Summary:
         """What was counted during the watch of `watched`; `living` is about those not gone."""
         whole = stats.combine([*self._final, *([] if living is None else [living])])
@@ -45,5 +76,6 @@ class Tally:
         return result._replace(
             since=min([result.since, *since]),
             # What cannot be told any more is missing.
-            complete=result.complete and not whole.errors,
+            complete=result.complete and not whole.errors and not self._anew,
+            anew=result.anew or self._anew,
         )

@@ -20,10 +20,11 @@ from netiod.audit import Audit
 from netiod.connections import Connections
 from netiod.control import Connection
 from netiod.demand import Demand
-from netiod.handover import Loaded
+from netiod.handover import LEDGER, Loaded
 from netiod.holding import Holding, Viewer
 from netiod.holdings import Holdings
 from netiod.kernel import Kernel
+from netiod.ledger import Ledger
 from netiod.missed import Missed
 from netiod.publisher import Publisher
 from netiod.server import Server
@@ -60,8 +61,9 @@ class Broker:
         self.connections = Connections(self.kernel, settings.max_connections)
         self._audit = Audit()
         stack.callback(self._audit.close)
+        ledger = Ledger(loaded.fds.get(LEDGER), settings.max_pids)
         self.holdings = Holdings(
-            self.kernel, self.connections, settings.max_pids, self._audit, self._revoked
+            self.kernel, self.connections, settings.max_pids, ledger, self._audit, self._revoked
         )
         self.hidden = processes.others_are_hidden()
         if self.hidden:
@@ -71,12 +73,19 @@ class Broker:
             supervisor.open_gate,
             supervisor.close_gate,
         )
-        epoch = time.time_ns()
+        #: Tells viewers one run of the broker from another.
+        self.epoch = time.time_ns()
         self.publisher = Publisher(
-            self.kernel, self.holdings, self.connections, epoch, self._send, self._exited
+            self.kernel,
+            self.holdings,
+            self.connections,
+            ledger,
+            self.epoch,
+            self._send,
+            self._exited,
         )
         # Another epoch than the last broker's: the kernel announces every connection anew.
-        self.kernel.configure("EPOCH", epoch // 1_000_000 & 0xFFFFFFFF or 1)
+        self.kernel.configure("EPOCH", self.epoch // 1_000_000 & 0xFFFFFFFF or 1)
         self.kernel.configure("NETLINK", int(settings.netlink))
         self.holdings.recover()
         self._calm = stack.enter_context(selectors.DefaultSelector())
@@ -131,6 +140,7 @@ class Broker:
                 more = self.publisher.drain()
                 next_drain = 0.0 if more else time.monotonic() + self._hold()
             self._serve(0)
+        self._tell_ending()
         return 0
 
     def missed(self) -> int:
@@ -146,6 +156,24 @@ class Broker:
             for connection in list(self._server.connections):
                 if connection.holdings:
                     connection.notify("missed", {"operations": missed})
+
+    def _tell_interrupted(self, uid: int, seconds: float) -> None:
+        """Tell who reads from the gate of `uid` that it is another one now."""
+        self.publisher.replaced += 1
+        told = {"seconds": seconds, "replaced": self.publisher.replaced}
+        for connection in list(self._server.connections):
+            streams = any(h.leases.get(connection) for h in connection.holdings)
+            if streams and gate_of(connection.caller) == uid:
+                connection.notify("interrupted", told)
+
+    def _tell_ending(self) -> None:
+        """Tell who watches what was counted so far: there may be nobody to ask later."""
+        for connection in list(self._server.connections):
+            for holding in connection.holdings:
+                if holding.exited is None:
+                    total = self.holdings.totals(holding)
+                    told = {"pid": holding.pid, "start": holding.start, "total": total}
+                    connection.notify("ending", told)
 
     def privileges(self) -> list[str]:
         """What broker and gates have although they should not, and why."""
@@ -220,6 +248,7 @@ class Broker:
             "start": holding.start,
             "time": holding.exited,
             "published": holding.published,
+            "lost": holding.lost,
         }
         # A viewer may end with this: there is no later occasion.
         self.tell_missed()
@@ -242,7 +271,9 @@ class Broker:
             # The supervisor is gone, and with it every program.
             self._stopping = True
         elif message.op == channel_.GATE and message.sock is not None:
-            self.gates.opened(message.uid, message.pid, message.sock)
+            away = self.gates.opened(message.uid, message.pid, message.sock)
+            if away is not None:
+                self._tell_interrupted(message.uid, away)
         elif message.op == channel_.GATE_ENDED:
             if message.pid:
                 self.gates.ended(message.uid)

@@ -25,6 +25,8 @@ class Connections:
         self._entries: dict[int, bytes] = {}
         self._keys: dict[int, bytes] = {}
         self._by_process: dict[tuple[int, int], array[int]] = {}
+        #: Processes whose connections an earlier broker was told of, not we.
+        self._untold: set[tuple[int, int]] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -63,7 +65,7 @@ class Connections:
         Connections may come and go between two of them.
         """
         numbers = self._by_process.get((pid, start), array("I"))
-        if len(numbers) > _SCAN_ABOVE or self._kernel.stat("META_LOST"):
+        if len(numbers) > _SCAN_ABOVE or self._incomplete(pid, start):
             yield from self._scan(pid, start)
             return
         for number in list(numbers):
@@ -74,12 +76,23 @@ class Connections:
 
     def forget(self, pid: int, start: int) -> None:
         """Delete the rows of a process, in the kernel too."""
-        if self._kernel.stat("META_LOST"):
-            # Some may never have been announced.
+        if self._incomplete(pid, start):
             for _ in self._scan(pid, start):
                 pass
         for number in self._by_process.pop((pid, start), array("I")):
             self._delete(number)
+
+    def recovered(self, pid: int, start: int) -> None:
+        """A process whose connections were announced to an earlier broker."""
+        self._untold.add((pid, start))
+
+    def _incomplete(self, pid: int, start: int) -> bool:
+        """Whether some may never have been announced to us."""
+        if (pid, start) in self._untold:
+            # The scan that follows finds them.
+            self._untold.discard((pid, start))
+            return True
+        return bool(self._kernel.stat("META_LOST"))
 
     def _delete(self, number: int) -> None:
         del self._entries[number]

@@ -17,6 +17,8 @@ from netiod import descriptors
 
 #: Names of descriptors that begin so stay with the supervisor.
 LINK = "link:"
+#: The memory that one broker leaves to the next (ledger.py).
+LEDGER = "file:ledger"
 
 _MAX_FDS = 120
 _MAX_MESSAGE = 1 << 18

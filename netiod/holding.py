@@ -38,6 +38,8 @@ class Holding:
     exited: float | None = None
     #: Events taken from the ring for this process: the index that its next one will have.
     published: int = 0
+    #: CLOCK_MONOTONIC, ns, when its counters began: tells them from others, whoever reads them.
+    attached: int = 0
     #: Events that found no room in the ring, as of the last look.
     lost: int = 0
     #: time.monotonic() of the last frame.
@@ -46,6 +48,9 @@ class Holding:
     settled: bool = False
     #: time.monotonic() when it is let go unless someone takes it up; after a restart.
     orphan_until: float | None = None
+    #: time.monotonic() until which its events are emitted although nobody may want them: after
+    #: a restart, so that its viewers can tell how many they have missed.
+    emit_until: float | None = None
     topic: bytes = b""
 
     def __post_init__(self) -> None:

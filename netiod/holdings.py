@@ -13,6 +13,7 @@ from netiod.connections import Connections
 from netiod.exited import Exited
 from netiod.holding import Holding, Viewer
 from netiod.kernel import Kernel
+from netiod.ledger import Entry, Ledger
 from netiod.limits import Held
 from netiod.maps import MapFull
 from netiod.policy import Caller
@@ -33,11 +34,12 @@ class Holdings:
         kernel: Kernel,
         connections: Connections,
         max_pids: int,
+        ledger: Ledger,
         audit: Audit,
         revoked: Callable[[Viewer, Holding], None],
     ) -> None:
         """`revoked` is told of each viewer whose lease ends because the process is another's."""
-        self._kernel = kernel
+        self._kernel, self._ledger = kernel, ledger
         self._connections = connections
         self._max_pids = max_pids
         self._audit, self._revoked = audit, revoked
@@ -53,14 +55,25 @@ class Holdings:
 
     def recover(self) -> None:
         """Take up what an earlier broker left in the kernel's maps."""
-        wall = time.time() - time.monotonic()
-        for pid, counters in list(self._kernel.processes()):
+        wall, now = time.time() - time.monotonic(), time.monotonic()
+        written = {(e.pid, e.start): e for e in self._ledger.recover(self._kernel.events.position)}
+        found = list(self._kernel.processes())
+        flags = self._kernel.keep_filter(pid for pid, _ in found)
+        for pid, counters in found:
             process = processes.read(pid)
             if process is None or process.start != counters["start"]:
                 self._kernel.detach(pid)
                 continue
             since = wall + counters["since"] / 1e9
             holding = _holding(process, since)
+            holding.attached, holding.lost = counters["since"], counters["lost"]
+            entry = written.pop((pid, process.start), None)
+            if entry is None:
+                self._ledger.begin(pid, process.start, process.uids, process.comm)
+            else:
+                holding.published = entry.published
+            if flags[pid] & self._stream:
+                holding.emit_until = now + KEEP_ORPHANS
             hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
             if hold is not None:
                 uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]
@@ -69,15 +82,36 @@ class Holdings:
                 holding.adder = Caller(0, uid, not theirs)
                 self._count(holding.adder, 1)
             else:
-                holding.orphan_until = time.monotonic() + KEEP_ORPHANS
+                holding.orphan_until = now + KEEP_ORPHANS
+            self._connections.recovered(pid, process.start)
             self.living[pid] = holding
             self._filter(holding)
+            if entry is not None and entry.uids != process.uids:
+                holding.uids = None
+                self._revoke(holding)
         for key, value in list(self._kernel.exited.items()):
             fields, proc = self._kernel.proc_key.unpack(key), self._kernel.proc.unpack(value)
-            gone = Holding(fields["tgid"], fields["start"], "", 0, wall + proc["since"] / 1e9)
-            gone.exited = wall + proc["until"] / 1e9
-            # Whose it was is not known any more: operators alone still see it.
-            self._forget(*self._exited.add(gone))
+            entry = written.pop((fields["tgid"], fields["start"]), None)
+            self._recover_exited(fields["tgid"], fields["start"], wall, proc, entry)
+        for pid, start in written:
+            self._ledger.forget(pid, start)
+
+    def _recover_exited(
+        self, pid: int, start: int, wall: float, proc: dict[str, Any], entry: Entry | None
+    ) -> None:
+        gone = Holding(pid, start, "", 0, wall + proc["since"] / 1e9)
+        gone.attached, gone.lost = proc["since"], proc["lost"]
+        self._connections.recovered(pid, start)
+        # Where it is not known whose it was, operators alone still see it.
+        if entry is not None:
+            gone.comm, gone.published, gone.uids = entry.comm, entry.published, entry.uids
+            gone.uid = entry.uids[0] if entry.uids else 0
+            if not entry.ended and pid not in self.living:
+                # Its last events, and the word of its exit, are still in the rings.
+                self.living[pid] = gone
+                return
+        gone.exited = wall + proc["until"] / 1e9
+        self._forget(*self._exited.add(gone))
 
     def find(self, caller: Caller, pid: int, *, exited: bool = False) -> Holding:
         """The holding of `pid` that `caller` may see; also an exited one if `exited`.
@@ -145,12 +179,14 @@ class Holdings:
             ) from None
         # It may have exited since it was read, and another process may have its number; or it
         # may have become another user's.
-        again = processes.read(pid)
+        again, counters = processes.read(pid), self._kernel.process(pid)
         same = again is not None and (again.start, again.uids) == (process.start, process.uids)
-        if not same or self._kernel.process(pid) is None:
+        if not same or counters is None:
             self._kernel.detach(pid)
             raise self._refusal(caller, pid, how)
         holding = _holding(process, time.time())
+        holding.attached = counters["since"]
+        self._ledger.begin(pid, process.start, process.uids, process.comm)
         self.living[pid] = holding
         self._filter(holding)
         return holding, True
@@ -214,6 +250,7 @@ class Holdings:
             return None
         self._kernel.set_filter(pid, 0)
         holding.exited = time.time()
+        self._ledger.end(pid, start, holding.published)
         if holding.adder is not None:
             self._count(holding.adder, -1)
             self._audit.detach(holding.adder, pid, holding.comm, "exited")
@@ -246,6 +283,9 @@ class Holdings:
                 self.guard.verify(holding)
         self._forget(*self._exited.expire())
         for holding in list(self.living.values()):
+            if holding.emit_until is not None and time.monotonic() > holding.emit_until:
+                holding.emit_until = None
+                self._filter(holding)
             if holding.orphan_until is not None and time.monotonic() > holding.orphan_until:
                 holding.orphan_until = None
                 self._let_go(holding)
@@ -269,7 +309,8 @@ class Holdings:
         return self._kernel.exited_process(holding.pid, holding.start)
 
     def _filter(self, holding: Holding) -> None:
-        flags = self._counted | (self._stream if holding.streamed else 0)
+        wanted = holding.streamed or holding.emit_until is not None
+        flags = self._counted | (self._stream if wanted else 0)
         self._kernel.set_filter(holding.pid, flags)
 
     def _let_go(self, holding: Holding) -> None:
@@ -282,6 +323,7 @@ class Holdings:
 
     def _revoke(self, holding: Holding) -> None:
         """Its uids are others now: who held it as its owner does so no longer."""
+        self._ledger.disown(holding.pid, holding.start)
         for viewer in [v for v in holding.leases if not v.caller.operator]:
             # Told first, while it counts as one who watches.
             self._revoked(viewer, holding)
@@ -320,6 +362,7 @@ class Holdings:
             if holding.exited is not None:
                 self._kernel.exited.delete(key)
             self._connections.forget(holding.pid, holding.start)
+            self._ledger.forget(holding.pid, holding.start)
             self._kernel.holds.delete(key)
 
 

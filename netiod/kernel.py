@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from netioctl.wire import layout
@@ -52,6 +52,25 @@ class Kernel:
         else:
             self._words.pop(index, None)
         self._filter.put(_U32.pack(index), _U64.pack(word))
+
+    def keep_filter(self, pids: Iterable[int]) -> dict[int, int]:
+        """Take over an earlier broker's filter for `pids`; the flags that each has.
+
+        Word by word, so that none of them is out of the filter for a moment.
+        """
+        shifts: dict[int, list[int]] = {}
+        for pid in pids:
+            shifts.setdefault(pid >> 4, []).append((pid & 15) * 4)
+        flags = {}
+        for index, own in shifts.items():
+            word = _U64.unpack(self._filter.get(_U32.pack(index)) or bytes(8))[0]
+            kept = word & sum(15 << shift for shift in own)
+            if kept:
+                self._words[index] = kept
+            if kept != word:
+                self._filter.put(_U32.pack(index), _U64.pack(kept))
+            flags.update({index << 4 | shift // 4: kept >> shift & 15 for shift in own})
+        return flags
 
     def stat(self, name: str) -> int:
         """A counter of the kernel side: NETIO_STAT_<name>."""

@@ -15,6 +15,7 @@ from netiod.connections import Connections
 from netiod.holding import Holding
 from netiod.holdings import Holdings
 from netiod.kernel import Kernel
+from netiod.ledger import Ledger
 
 _LOG = logging.getLogger("netiod.publisher")
 #: Events taken at once: bounds a batch's memory and the time other work waits for it.
@@ -40,17 +41,21 @@ Exited = Callable[[Holding], None]
 class Publisher:
     """Drains both rings. `send` gets each frame, `exited` each holding whose process is gone."""
 
+    #: How often a gate was replaced: tells the frames after from those before.
+    replaced = 0
+
     def __init__(
         self,
         kernel: Kernel,
         holdings: Holdings,
         connections: Connections,
+        ledger: Ledger,
         epoch: int,
         send: Send,
         exited: Exited,
     ) -> None:
         self._kernel, self._holdings, self._connections = kernel, holdings, connections
-        self._epoch = epoch
+        self._ledger, self._epoch = ledger, epoch
         self._send, self._exited = send, exited
         self._lost_seen = 0
         self._meta = {
@@ -81,10 +86,19 @@ class Publisher:
             self._look_for_losses()
         if len(batch):
             self.events += len(batch)
-            for pid, records in _by_process(batch):
-                holding = self._holdings.living.get(pid)
-                if holding is not None:
-                    self._publish(holding, records)
+            parts = [
+                (holding, records)
+                for pid, records in _by_process(batch)
+                if (holding := self._holdings.living.get(pid)) is not None
+            ]
+            # In this order: whoever comes after us knows what we took.
+            self._ledger.take(
+                ((h.pid, h.start, h.published, len(records)) for h, records in parts),
+                self._kernel.events.next,
+            )
+            self._kernel.events.release()
+            for holding, records in parts:
+                self._publish(holding, records)
         if len(batch) == _BATCH:
             self._deferred_exits = exits + later
             return True
@@ -95,7 +109,12 @@ class Publisher:
 
     def tick(self) -> None:
         """Once a second: find exits that were missed; tell quiet viewers that all is well."""
-        for pid, start in self._holdings.missed_exits():
+        missed = list(self._holdings.missed_exits())
+        if missed:
+            # Their last events come first, as with those that were heard of.
+            while self.drain():
+                pass
+        for pid, start in missed:
             self._exit(pid, start)
         now = time.monotonic()
         self._look_for_losses()
@@ -182,7 +201,7 @@ class Publisher:
             conns,
             holding.start,
             holding.pid,
-            0,
+            self.replaced,
             holding.lost,
             time.time_ns() - time.monotonic_ns(),
             holding.comm.encode("utf-8", "replace")[:16],

@@ -45,6 +45,11 @@ class Ring:
         """Bytes between the positions."""
         return self._producer[0] - self._consumer[0]
 
+    @property
+    def position(self) -> int:
+        """How far the ring has been read, by this reader and those before: bytes."""
+        return self._consumer[0]
+
 
 class EventRing(Ring):
     """A ring whose records all have `record` bytes (a multiple of 8): an array, then."""
@@ -54,16 +59,22 @@ class EventRing(Ring):
         self._stride = _HEADER + record
 
         self._record = record
+        #: The position that release() sets.
+        self.next = self.position
         #: Whether the last drain() found no room left: without that no event was lost before it.
         self.was_full = False
         self._none = np.empty((0, record // 4), np.uint32)
 
     def drain(self, most: int) -> npt.NDArray[np.uint32]:
-        """Take up to `most` finished records: a copy, shape (n, record / 4), in 4-byte words."""
+        """Up to `most` finished records: a copy, shape (n, record / 4), in 4-byte words.
+
+        They stay in the ring until release().
+        """
         consumer = self._consumer[0]
         available = self._producer[0] - consumer
         self.was_full = available + self._stride > self.size
         n = min(available // self._stride, most)
+        self.next = consumer
         if not n:
             return self._none
         _fence()
@@ -78,9 +89,13 @@ class EventRing(Ring):
         records: npt.NDArray[np.void] = np.ndarray(
             n, opaque, self._data, start + _HEADER, self._stride
         ).copy()
-        _fence()
-        self._consumer[0] = consumer + n * self._stride
+        self.next = consumer + n * self._stride
         return records.view("<u4").reshape(n, self._record // 4)
+
+    def release(self) -> None:
+        """Take what drain() gave out of the ring."""
+        _fence()
+        self._consumer[0] = self.next
 
 
 class MetaRing(Ring):

@@ -35,6 +35,8 @@ class _Gate:
     pid: int = 0
     waiting: list[tuple[float, Answer]] = field(default_factory=list)
     idle_since: float | None = None
+    #: time.monotonic() when it died, until there is the next.
+    died: float | None = None
 
 
 class Streams:
@@ -65,19 +67,20 @@ class Streams:
         else:
             gate.waiting.append((time.monotonic() + _WAIT, answer))
 
-    def opened(self, uid: int, pid: int, sock: socket.socket) -> None:
-        """The supervisor hands over a gate, a new one or the next after one that died."""
+    def opened(self, uid: int, pid: int, sock: socket.socket) -> float | None:
+        """The supervisor hands over a gate; the seconds without, where one had died before."""
         gate = self._gates.get(uid)
         if gate is None:
             sock.close()
             self._ask_close(uid)
-            return
-        if gate.sock is not None:
-            gate.sock.close()
+            return None
+        self._lost(gate)
+        died, gate.died = gate.died, None
         sock.setblocking(False)
         gate.sock, gate.pid = sock, pid
         self._answers.extend((answer, self._endpoint(uid)) for _, answer in gate.waiting)
         gate.waiting.clear()
+        return None if died is None else time.monotonic() - died
 
     def refused(self, uid: int) -> None:
         """The supervisor makes no more gates."""
@@ -90,9 +93,15 @@ class Streams:
     def ended(self, uid: int) -> None:
         """A gate has died; the supervisor makes another."""
         gate = self._gates.get(uid)
-        if gate is not None and gate.sock is not None:
+        if gate is not None:
+            self._lost(gate)
+
+    @staticmethod
+    def _lost(gate: _Gate) -> None:
+        if gate.sock is not None:
             gate.sock.close()
             gate.sock = None
+            gate.died = time.monotonic()
 
     def send(self, holding: Holding, frame: bytes, events: int) -> None:
         """Pass a frame to the gate of everyone who watches `holding`."""

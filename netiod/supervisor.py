@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from netioctl import __version__
 from netioctl.wire.errors import NetioError, ProtocolError
-from netiod import channel, children, confine, descriptors, handover, logs, privileges
+from netiod import channel, children, confine, descriptors, handover, ledger, logs, privileges
 from netiod.demand import Attacher
 from netiod.fdstore import FdStore
 from netiod.gates import Gates
@@ -203,6 +203,8 @@ class Supervisor:
     def _take(self, loaded: handover.Loaded) -> None:
         """What was loaded is there: ours to hold, the broker's to use."""
         self._loaded = loaded
+        if handover.LEDGER not in loaded.fds:
+            loaded.fds[handover.LEDGER] = ledger.create(self._settings.max_pids)
         self._attacher = Attacher(loaded, self._store.add, self._store.remove)
         self._store.keep(loaded, self._settings)
         confine.as_supervisor(

@@ -61,7 +61,14 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
 
     missed = broker.missed()
     done, errors = yield from _each(params, attach)
-    result = {"endpoint": None, "processes": done, "errors": errors, "missed": missed}
+    result = {
+        "endpoint": None,
+        "processes": done,
+        "errors": errors,
+        "missed": missed,
+        "epoch": broker.epoch,
+        "replaced": broker.publisher.replaced,
+    }
     if not (done and stream):
         return _when_hooked(broker, connection, ident, result)
 
@@ -154,7 +161,9 @@ def summary(broker: Broker, connection: Connection, _ident: Any, params: Object)
         since.append(holding.since)
         for name in COUNTERS:
             total[name] += own_total[name]
-        done.append(_process(holding))
+        broker.holdings.refresh_lost(holding)
+        own = {"published": holding.published, "lost": holding.lost}
+        done.append({**_process(holding), **own})
     missed = broker.missed()
     result = {
         "total": total,
@@ -247,6 +256,7 @@ def _process(holding: Holding, *, fresh: bool = False, notice: str | None = None
         "comm": holding.comm,
         "uid": holding.uid,
         "since": holding.since,
+        "attached": holding.attached // 1000,
         "topic": holding.topic.decode(),
         "fresh": fresh,
         "notice": notice,

@@ -48,6 +48,10 @@ class JsonEvents:
         """The object that stands where events are missing."""
         return line({"type": "lost", "events": item.events, "stage": item.stage})
 
+    def interrupted(self, seconds: float, events: int | None) -> str:
+        """The object that stands where there was no stream."""
+        return line({"type": "interrupted", "seconds": round(seconds, 3), "events": events})
+
     def missed(self, operations: int) -> str:
         """The object that tells of operations that escaped the kernel's hooks."""
         return line({"type": "missed", "operations": operations})

@@ -18,6 +18,15 @@ def lost(item: Lost) -> str:
     return f"-- {item.events:,} events lost ({stage}) --\n"
 
 
+def interrupted(seconds: float, events: int | None) -> str:
+    """Events that happened while there was no stream; None: nobody knows how many."""
+    away = f"-- stream interrupted {seconds:.1f} s,"
+    if events is None:
+        return f"{away} an unknown number of events not shown --\n"
+    noun = "event" if events == 1 else "events"
+    return f"{away} {events:,} {noun} not shown; totals are complete --\n"
+
+
 def missed(count: int) -> str:
     """Operations that netiod was not told of. Of all processes, so what is shown may lack none."""
     them = "it" if count == 1 else "them"

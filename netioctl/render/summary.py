@@ -29,7 +29,7 @@ def summary(
         f"Receive Operations:   {total.recv_ops:,}",
     ]
     if not value.complete:
-        lines += _escaped(value.missed, since_start)
+        lines += _lacking(value, since_start)
     lines += ["", "Per-Connection Statistics:", "-" * rule]
     rows = stats.heaviest_first(value.rows)
     names = {process.pid: process.comm for process in value.processes}
@@ -43,6 +43,11 @@ def summary(
         lines.append(f"({len(rest):,} more connections; --json shows all)")
         lines.append(_bytes(Row(0, None, None, None, None, stats.total(rest))))
     return "\n".join(lines) + "\n"
+
+
+def _lacking(value: Summary, since_start: bool) -> list[str]:
+    lines = ["Not complete:         netiod was restarted meanwhile"] if value.anew else []
+    return lines if lines and not value.missed else lines + _escaped(value.missed, since_start)
 
 
 def _escaped(missed: int, since_start: bool) -> list[str]:

@@ -63,6 +63,10 @@ class WideEvents:
         """The line that stands where events are missing."""
         return losses.lost(item)
 
+    def interrupted(self, seconds: float, events: int | None) -> str:
+        """The line that stands where there was no stream."""
+        return losses.interrupted(seconds, events)
+
     def missed(self, operations: int) -> str:
         """The line that tells of operations that escaped the kernel's hooks."""
         return losses.missed(operations)

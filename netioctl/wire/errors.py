@@ -7,6 +7,7 @@ NetioError
 ├── PrerequisiteError       something that the daemon needs is missing; says the remedy
 ├── AlreadyRunning          another daemon serves this run directory
 ├── DaemonUnreachable       no daemon answers at the control socket
+│   └── ConnectionLost      it did, and has ended the connection since
 ├── ProtocolError           the other side speaks something else
 └── RequestError            the daemon's answer was an error; .code is one of Code
     ├── NoSuchProcess       there is none, or none that the caller may watch
@@ -62,6 +63,10 @@ class AlreadyRunning(NetioError):
 
 class DaemonUnreachable(NetioError):
     """No daemon answers at the control socket."""
+
+
+class ConnectionLost(DaemonUnreachable):
+    """The daemon, or the part of it that answers, has ended the connection."""
 
 
 class ProtocolError(NetioError):

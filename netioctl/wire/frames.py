@@ -32,7 +32,7 @@ class Header(NamedTuple):
     conns: int
     start: int
     tgid: int
-    reserved: int
+    replaced: int
     lost: int
     wall_offset: int
     comm: bytes

@@ -9,7 +9,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Process:
         self.start = pid * 100
         self.since = 1732384245.0
         self.fresh = True
+        self.attached = pid * 1000
         self.published = 0
         self.lost = 0
         self.rows: list[dict[str, Any]] = []
@@ -66,6 +67,7 @@ class Process:
             "topic": f"pid.{self.pid}.",
             "notice": None,
             "fresh": self.fresh,
+            "attached": self.attached,
         }
 
 
@@ -76,11 +78,14 @@ class FakeDaemon:
         self.run_dir = run_dir
         self.processes: dict[int, Process] = {}
         self.epoch = 1
+        self.replaced = 0
         self.wall_offset = 0
         self.layout = layout.load().fingerprint
         self.complete = True
         #: Operations that escaped the hooks so far; None: a daemon that does not tell.
         self.missed: int | None = 0
+        #: Processes that have exited, so that they cannot be watched.
+        self.gone: set[int] = set()
         #: Requests that came, and what is done before they are answered.
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.hooks: dict[str, Callable[[], None]] = {}
@@ -146,7 +151,7 @@ class FakeDaemon:
             len(entries),
             process.start,
             pid,
-            0,
+            self.replaced,
             process.lost,
             self.wall_offset,
             process.comm.encode()[:16],
@@ -217,7 +222,7 @@ class FakeDaemon:
         if method in self.answers:
             yield {"jsonrpc": "2.0", "id": ident, **self.answers[method]}
             return
-        good, errors = self._find(params.get("pids", []))
+        good, errors = self._find(params.get("pids", []), self.gone if method == "watch" else ())
         base: dict[str, Any] = {"processes": [p.object() for p in good], "errors": errors}
         if method == "hello":
             base = {
@@ -228,6 +233,7 @@ class FakeDaemon:
             }
         elif method == "watch":
             wanted = params.get("stream", True)
+            base.update(epoch=self.epoch, replaced=self.replaced)
             base["endpoint"] = self.endpoint if good and wanted else None
             base.update(self._missed())
         elif method == "sync":
@@ -249,6 +255,9 @@ class FakeDaemon:
             base = {"count": len(rows)}
         elif method == "summary":
             yield from self._rows(ident, [row for p in good for row in p.rows])
+            base["processes"] = [
+                {**p.object(), "published": p.published, "lost": p.lost} for p in good
+            ]
             totals = [p.total() for p in good]
             base["total"] = {name: sum(total[name] for total in totals) for name in ZERO}
             base["complete"] = self.complete and not self.missed
@@ -262,8 +271,11 @@ class FakeDaemon:
             piece = rows[at : at + control.ROWS_A_LINE]
             yield control.notification("rows", {"id": ident, "rows": piece})
 
-    def _find(self, pids: list[int]) -> tuple[list[Process], list[dict[str, Any]]]:
-        good = [self.processes[pid] for pid in pids if pid in self.processes]
+    def _find(
+        self, pids: list[int], gone: Collection[int]
+    ) -> tuple[list[Process], list[dict[str, Any]]]:
+        there = self.processes.keys() - set(gone)
+        good = [self.processes[pid] for pid in pids if pid in there]
         errors = [
             {
                 "pid": pid,
@@ -271,7 +283,7 @@ class FakeDaemon:
                 "message": f"no process {pid} that you may watch",
             }
             for pid in pids
-            if pid not in self.processes
+            if pid not in there
         ]
         return good, errors
 

@@ -14,10 +14,16 @@ TOP = Path(__file__).parents[2]
 #: Lower layers know nothing of higher ones.
 LAYERS = (
     ("netioctl.wire",),
-    ("netioctl.answers", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
-    ("netioctl.stats", "netioctl.tally", "netioctl.targets", "netioctl.client", "netioctl.stream"),
+    ("netioctl.fields", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
+    ("netioctl.answers", "netioctl.notices"),
+    (
+        *("netioctl.stats", "netioctl.tally", "netioctl.targets"),
+        *("netioctl.exchange", "netioctl.client", "netioctl.stream"),
+        *("netioctl.feed", "netioctl.outage"),
+    ),
     ("netioctl.render",),
-    ("netioctl.output", "netioctl.session"),
+    ("netioctl.output", "netioctl.watching"),
+    ("netioctl.session",),
     ("netioctl.screen",),
     ("netioctl.commands",),
     ("netioctl.main", "netioctl.demo"),

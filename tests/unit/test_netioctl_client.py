@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from netioctl import connecting
-from netioctl.answers import Exited, Missed, Revoked, Totals
+from netioctl.answers import Totals
 from netioctl.client import PIDS_AT_ONCE, Client, run_directory
+from netioctl.notices import Exited, Missed, Revoked
 from netioctl.wire.errors import (
     Code,
+    ConnectionLost,
     DaemonUnreachable,
     NetioError,
     NoSuchProcess,
@@ -162,8 +164,43 @@ def test_what_came_before_the_end_is_told_before_the_end(
     assert _notified(client, 1) == [Revoked(5, 6, "because")]
     with pytest.raises(DaemonUnreachable, match="ended the connection"):
         client.notifications()
-    with pytest.raises(DaemonUnreachable):
+
+
+def test_what_can_be_asked_twice_is_asked_again(client: Client, daemon: FakeDaemon) -> None:
+    """The broker died before it answered; there is the next."""
+
+    def die() -> None:
+        del daemon.hooks["list"]
+        daemon.drop()
+
+    daemon.hooks["list"] = die
+    assert len(client.list()) == 2
+    assert [name for name, _ in daemon.requests] == ["hello", "list", "hello", "list"]
+
+
+@pytest.mark.parametrize("method", ["remove", "watch"])
+def test_what_cannot_is_not(client: Client, daemon: FakeDaemon, method: str) -> None:
+    client.watch([1234])
+    daemon.hooks[method] = daemon.drop
+    with pytest.raises(ConnectionLost):
+        getattr(client, method)([1235])
+    assert [name for name, _ in daemon.requests] == ["hello", "watch", method]
+
+
+def test_a_lost_connection_is_renewed_without_waiting(client: Client, daemon: FakeDaemon) -> None:
+    client.watch([1234])
+    daemon.drop()
+    with pytest.raises(ConnectionLost):
         client.status()
+    release = threading.Event()
+    daemon.hooks["hello"] = lambda: (release.wait(5), None)[1]
+    client.renew()
+    assert not client.greeted()
+    release.set()
+    deadline = time.monotonic() + 5
+    while not client.greeted() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert client.watch([1234]).processes[0].pid == 1234
 
 
 @pytest.mark.parametrize(

@@ -488,20 +488,49 @@ def test_the_daemon_goes_away(daemon: FakeDaemon) -> None:
     assert status == 3
     assert "SEND" in out
     assert "SUMMARY" not in out
-    assert "netioctl: the totals of this watch are unknown: netiod ended the connection" in err
-    assert len(err.splitlines()) == 2
+    assert err.splitlines() == [
+        WATCHING[:-1],
+        "netiod has ended the connection: waiting for the next, up to 10 s",
+        "netioctl: the totals of this watch are unknown: netiod ended the connection at "
+        f"{daemon.run_dir}/control.sock and has not come back for 10 s "
+        "(check: systemctl status netiod)",
+    ]
 
 
-def test_the_daemon_goes_away_together_with_the_process(daemon: FakeDaemon) -> None:
+def test_ctrl_c_twice_ends_what_waits_for_the_daemon(daemon: FakeDaemon) -> None:
+    viewer = Viewer(daemon, "watch", str(PID)).ready()
+    daemon.close()
+    time.sleep(0.2)
+    viewer.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    # The totals are still hoped for.
+    assert viewer.process.poll() is None
+    viewer.process.send_signal(signal.SIGINT)
+    status, out, _ = viewer.end()
+    assert status == 130
+    assert "SUMMARY" not in out
+
+
+def test_the_connection_ends_together_with_the_process(daemon: FakeDaemon) -> None:
+    process = daemon.processes[PID]
+
+    def die() -> None:
+        del daemon.hooks["summary"]
+        daemon.gone = {PID}
+        daemon.drop()
+
     def do() -> None:
-        daemon.hooks["summary"] = daemon.drop
+        daemon.hooks["summary"] = die
         _events(daemon, 1)
+        process.row(*ENDS, sent_bytes=512, send_ops=1)
         daemon.exit(PID)
 
-    status, out, err = _watch(daemon, do=do)
-    assert status == 3
-    assert "SUMMARY" not in out
-    assert "the totals of this watch are unknown" in err
+    status, out, err = _watch(daemon, "--json", "--summary", do=do)
+    assert status == 0, err
+    values = _objects(out)
+    assert [value["type"] for value in values] == ["event", "interrupted", "exit", "summary"]
+    assert values[1]["events"] == 0
+    assert values[3]["total"]["sent_bytes"] == 512
 
 
 def test_the_broker_begins_anew(daemon: FakeDaemon) -> None:
@@ -516,10 +545,210 @@ def test_the_broker_begins_anew(daemon: FakeDaemon) -> None:
         daemon.exit(PID)
 
     status, out, err = _watch(daemon, "--json", do=do)
-    assert status == 0
-    assert [value["type"] for value in _objects(out)] == ["event"] * 3 + ["exit"]
-    assert "started anew" in err
+    assert (status, err) == (0, WATCHING)
+    values = _objects(out)
+    kinds = ["event", "interrupted", "event", "event", "exit"]
+    assert [value["type"] for value in values] == kinds
+    # Its index ran backwards: who knows what was between.
+    assert values[1]["events"] is None
     assert [name for name, _ in daemon.requests].count("watch") == 2
+
+
+def _again(daemon: FakeDaemon) -> None:
+    """Another broker: the connections are lost, indices go on."""
+    time.sleep(0.2)
+    for process in daemon.processes.values():
+        process.fresh = False
+    daemon.epoch += 1
+    daemon.drop()
+    deadline = time.monotonic() + 5
+    while [name for name, _ in daemon.requests].count("watch") < daemon.epoch:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.2)
+
+
+def test_an_interruption_is_told_where_it_happened(daemon: FakeDaemon) -> None:
+    process = daemon.processes[PID]
+
+    def do() -> None:
+        _events(daemon, 2)
+        time.sleep(0.2)
+        # 30 that nobody saw, and 12 for which there was no room meanwhile.
+        process.published += 30
+        process.lost = 12
+        _again(daemon)
+        _events(daemon, 1, lost=12)
+        process.row(*ENDS, sent_bytes=900, send_ops=45)
+        daemon.exit(PID)
+
+    status, out, err = _watch(daemon, do=do)
+    assert (status, err) == (0, WATCHING + "1234 (curl) exited\n")
+    lines = out.splitlines()
+    assert ["SEND" in line for line in lines[1:5]] == [True, True, False, True]
+    assert re.fullmatch(
+        r"-- stream interrupted 0\.\d s, 42 events not shown; totals are complete --", lines[3]
+    )
+    assert "Send Operations:      45" in lines
+    assert "Not complete" not in out
+
+
+def test_an_interruption_in_json(daemon: FakeDaemon) -> None:
+    def do() -> None:
+        daemon.processes[PID].published += 1
+        _again(daemon)
+        _again(daemon)
+        daemon.exit(PID)
+
+    status, out, _ = _watch(daemon, "--json", do=do)
+    assert status == 0
+    first, second, last = _objects(out)
+    assert list(first) == ["type", "seconds", "events"]
+    assert (first["type"], first["events"]) == ("interrupted", 1)
+    assert 0 <= first["seconds"] < 1
+    assert second["events"] == 0
+    assert last["type"] == "exit"
+
+
+def test_another_gate(daemon: FakeDaemon) -> None:
+    """Told by the daemon: the gap is not the viewer's fault. Later ones are."""
+
+    def do() -> None:
+        _events(daemon, 1)
+        daemon.processes[PID].published += 7
+        daemon.replaced = 1
+        daemon.notify("interrupted", seconds=0.5, replaced=1)
+        time.sleep(0.3)
+        _events(daemon, 1)
+        daemon.processes[PID].published += 5
+        _events(daemon, 1)
+        daemon.exit(PID)
+
+    status, out, _ = _watch(daemon, "--json", do=do)
+    assert status == 0
+    assert [(v["type"], v.get("events")) for v in _objects(out)] == [
+        ("event", None),
+        ("interrupted", 7),
+        ("event", None),
+        ("lost", 5),
+        ("event", None),
+        ("exit", None),
+    ]
+    assert 0.5 <= _objects(out)[1]["seconds"] < 1.5
+    assert [name for name, _ in daemon.requests].count("watch") == 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_process_that_is_gone_after_an_interruption(daemon: FakeDaemon, kept: bool) -> None:
+    viewer = Viewer(daemon, "watch", "--json", "--summary", str(PID), "1235").ready()
+    process = daemon.processes[PID]
+    process.published += 3
+    process.row(*ENDS, sent_bytes=77, send_ops=3)
+    daemon.processes[1235].row(*ENDS, sent_bytes=1, send_ops=1)
+    daemon.gone = {PID}
+    if not kept:
+        del daemon.processes[PID]
+    _again(daemon)
+    daemon.exit(1235)
+    status, out, _ = viewer.end()
+    gap, first, second, summary = _objects(out)
+    assert (gap["type"], gap["events"]) == ("interrupted", 3 if kept else None)
+    assert (first["pid"], second["pid"]) == (PID, 1235)
+    assert summary["total"]["sent_bytes"] == (78 if kept else 1)
+    assert summary["complete"] is kept
+    assert status == 0
+
+
+def test_a_pid_that_is_another_process_after_an_interruption(daemon: FakeDaemon) -> None:
+    viewer = Viewer(daemon, "watch", "--json", str(PID), "1235").ready()
+    daemon.processes[PID].start += 5
+    time.sleep(0.1)
+    daemon.epoch += 1
+    daemon.drop()
+    deadline = time.monotonic() + 5
+    while [name for name, _ in daemon.requests].count("watch") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    # The lease on the stranger ended with a connection; the last one does not ask for it.
+    assert [p["pids"] for name, p in daemon.requests if name == "watch"][1:] == [
+        [PID, 1235],
+        [1235],
+    ]
+    daemon.exit(1235)
+    status, out, _ = viewer.end()
+    assert status == 0
+    assert [value["pid"] for value in _objects(out) if value["type"] == "exit"] == [PID, 1235]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_another_daemon(daemon: FakeDaemon, told: bool) -> None:
+    process = daemon.processes[PID]
+    process.fresh = False
+    process.row(*ENDS, sent_bytes=1000, send_ops=10)
+    daemon.missed = 50
+
+    def do() -> None:
+        process.row(*ENDS, sent_bytes=1500, send_ops=11)
+        if told:
+            daemon.notify("ending", pid=PID, start=process.start, total=process.total())
+            time.sleep(0.1)
+        # The next one counts from zero.
+        process.attached += 1
+        process.published = 0
+        daemon.missed = 2
+        process.row(*ENDS, sent_bytes=0, send_ops=0)
+        _again(daemon)
+        process.row(*ENDS, sent_bytes=7, send_ops=1)
+        daemon.exit(PID)
+
+    status, out, _ = _watch(daemon, do=do)
+    assert status == 0
+    assert "an unknown number of events not shown --\n" in out
+    assert f"Total Bytes Sent:     {507 if told else 7} bytes\n" in out
+    assert (
+        "Not complete:         netiod was restarted meanwhile\n"
+        "Not complete:         up to 2 operations escaped (of all processes)\n"
+    ) in out
+
+
+def test_the_summary_alone_outlives_an_interruption(daemon: FakeDaemon) -> None:
+    def do() -> None:
+        _again(daemon)
+        daemon.processes[PID].row(*ENDS, sent_bytes=7, send_ops=1)
+        daemon.exit(PID)
+
+    status, out, err = _watch(daemon, "--summary-only", do=do)
+    assert (status, err) == (0, WATCHING + "1234 (curl) exited\n")
+    assert out.startswith("====")
+    assert "Total Bytes Sent:     7 bytes" in out
+
+
+def test_ctrl_c_during_an_interruption_still_has_the_totals(daemon: FakeDaemon) -> None:
+    release = threading.Event()
+    viewer = Viewer(daemon, "watch", str(PID)).ready()
+    daemon.hooks["hello"] = lambda: (release.wait(10), None)[1]
+    daemon.drop()
+    time.sleep(0.3)
+    viewer.process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    daemon.processes[PID].row(*ENDS, sent_bytes=7, send_ops=1)
+    release.set()
+    status, out, _ = viewer.end()
+    assert status == 0
+    assert "-- stream interrupted 0." in out
+    assert "Total Bytes Sent:     7 bytes" in out
+
+
+def test_a_next_daemon_of_another_version(daemon: FakeDaemon) -> None:
+    def do() -> None:
+        daemon.answers["hello"] = {
+            "error": {"code": -32004, "message": "netiod 9 speaks protocol 9"}
+        }
+        daemon.drop()
+
+    status, _, err = _watch(daemon, do=do)
+    assert status == 1
+    assert err == WATCHING + "netioctl: netiod 9 speaks protocol 9\n"
 
 
 def test_a_lease_that_is_taken_away(daemon: FakeDaemon) -> None:

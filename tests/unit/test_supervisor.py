@@ -90,12 +90,12 @@ def test_the_broker_has_what_it_needs_and_no_more(daemon: Daemon) -> None:
     with daemon.connect() as client:
         found = client.describe()
         seen = Path(f"/proc/{found['pid']}")
-        # 0 to 2, listener, channel, the map; and of its own making: selector, client.
-        assert len(list((seen / "fd").iterdir())) == 8
+        # 0 to 2, listener, channel, the map, the ledger; and of its own making: selector, client.
+        assert len(list((seen / "fd").iterdir())) == 9
         assert f"CapPrm:\t{1 << CAP_KILL:016x}\n" in (seen / "status").read_text()
     assert found["uid"] == privileges.find_account("netio").uid
     assert found["info"] == {"backend": {"name": "stub"}, "broker_capabilities": [CAP_KILL]}
-    assert found["names"] == ["map:a"]
+    assert found["names"] == ["map:a", "file:ledger"]
     assert Path(f"/proc/{found['pid']}/comm").read_text() == "netiod-broker\n"
 
 

@@ -1,0 +1,120 @@
+"""The stream of one watch: where it comes from, what is read of it, and what is still to come."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from netioctl.answers import Process
+from netioctl.wire.endpoints import UNKNOWN, Connection
+from netioctl.wire.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from netioctl.stream import Reader, Stream
+
+#: Frames taken at once: bounds the memory that their text needs, and with it the connections that
+#: they may name to less than a Reader remembers.
+FRAMES_AT_ONCE = 32
+
+
+class Feed:
+    """Frames by way of `poll`, which is told of the stream's descriptor."""
+
+    def __init__(self, poll: select.poll, layout: int) -> None:
+        """`layout`: the daemon's fingerprint.
+
+        Raises:
+            LayoutError: it is not ours.
+        """
+        from netioctl.stream import Reader
+
+        self.check(layout)
+        self._poll = poll
+        self._stream: Stream | None = None
+        self.reader: Reader = Reader()
+        #: What the frames of this lease have there, or a later `replaced`.
+        self._epoch = self._replaced = 0
+        #: More frames may be there already.
+        self.more = False
+
+    @staticmethod
+    def check(layout: int) -> None:
+        """Whether the events of a daemon with this fingerprint can be read.
+
+        Raises:
+            LayoutError: no.
+        """
+        from netioctl.stream import check_layout
+
+        check_layout(layout)
+
+    def close(self) -> None:
+        """End it."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def lease(self, endpoint: str, processes: Iterable[Process], epoch: int, replaced: int) -> None:
+        """The daemon sends the frames of these processes to `endpoint`.
+
+        Raises:
+            ProtocolError: there is no such place.
+        """
+        self._epoch, self._replaced = epoch, replaced
+        if not endpoint:
+            raise ProtocolError("netiod named no stream that can be read")
+        if self._stream is not None and self._stream.endpoint == endpoint:
+            # It connects anew by itself, and what it has received by now can still be read.
+            return
+        from netioctl.stream import Stream
+
+        if self._stream is not None:
+            self._poll.unregister(self._stream)
+            self._stream.close()
+        self._stream = Stream(endpoint)
+        self._poll.register(self._stream, select.POLLIN)
+        for process in processes:
+            self._stream.subscribe(process.topic)
+
+    def replaced(self, number: int) -> None:
+        """The stream comes by another gate from frames with this number on."""
+        self._replaced = self.reader.replaced = max(self._replaced, number)
+
+    def receive(self) -> tuple[list[Any], list[Any] | None]:
+        """What has come; second, if there was an interruption, what has come since."""
+        before: list[Any] = []
+        after: list[Any] | None = None
+        frames = [] if self._stream is None else self._stream.frames(FRAMES_AT_ONCE)
+        self.more = len(frames) == FRAMES_AT_ONCE
+        for frame in frames:
+            items = self.reader.read(frame)
+            if self.reader.interrupted:
+                self.reader.interrupted = False
+                after = [] if after is None else after
+            (before if after is None else after).extend(items)
+        return before, after
+
+    def silent(self, pids: Collection[int]) -> list[int]:
+        """Those of which no frame has come yet, or none since the last interruption."""
+        return [p for p in pids if not self.reader.begun(p, self._epoch, self._replaced)]
+
+    def forget(self, process: Process) -> None:
+        """Read its frames no longer."""
+        if self._stream is not None:
+            self._stream.unsubscribe(process.topic)
+        self.reader.forget(process.pid)
+
+    @property
+    def stale(self) -> bool:
+        """Whether frames come from another run of the broker than gave the lease."""
+        return self.reader.epoch != self._epoch
+
+    @property
+    def endpoint(self) -> str:
+        """Where the frames come from."""
+        return "" if self._stream is None else self._stream.endpoint
+
+
+def connection(feed: Feed | None, ident: int) -> Connection:
+    """The connection that an event's id means, or UNKNOWN."""
+    return UNKNOWN if feed is None else feed.reader.connection(ident)
