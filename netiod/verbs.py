@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Where /proc hides other users' processes from the broker.
 HIDDEN = (
-    "processes of other users: /proc is mounted with hidepid, which hides them from netiod too; "
+    "processes of users: /proc is mounted with hidepid, and netiod can mount none of its own; "
     "remedy: mount -o remount,gid=netio /proc, and the same in /etc/fstab, then restart netiod"
 )
 

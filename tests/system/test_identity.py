@@ -322,8 +322,25 @@ HIDE = (
 
 
 @pytest.mark.parametrize("hidepid", [1, 2])
-def test_a_proc_that_hides_is_told(start_daemon: StartDaemon, hidepid: int) -> None:
+def test_a_proc_that_hides_hides_nothing_from_netiod(
+    start_daemon: StartDaemon, hidepid: int
+) -> None:
     daemon = start_daemon(setup=HIDE.format(hidepid=hidepid))
+    sender = Sender()
+    try:
+        assert "hidepid" not in daemon.log
+        assert daemon.ctl("add", sender.pid, uid=ALICE).returncode == 0
+        # The rules are netio's own.
+        assert daemon.ctl("add", sender.pid, uid=BOB).returncode == 1
+    finally:
+        sender.end()
+
+
+@pytest.mark.parametrize("hidepid", [1, 2])
+def test_where_it_does_that_is_told(start_daemon: StartDaemon, hidepid: int) -> None:
+    # Where netiod can mount no /proc of its own, as in some containers.
+    none = "; import netiod.mounts as m; m.processes = lambda: None"
+    daemon = start_daemon(setup=HIDE.format(hidepid=hidepid) + none)
     lines = [line for line in daemon.log.splitlines() if "hidepid" in line]
     assert len(lines) == 1
     assert "gid=" in lines[0]

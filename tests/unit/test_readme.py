@@ -99,7 +99,7 @@ def test_defaults_of_netiod() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "test", "bench", "accuracy", "kernels", "install", "uninstall"]
+    "verb", ["run", "test", "bench", "accuracy", "kernels", "soak", "install", "uninstall"]
 )
 def test_commands_of_the_script(verb: str) -> None:
     assert f"sudo ./netio {verb}" in README

@@ -184,7 +184,7 @@ def test_wrong_usage(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "test", "bench", "accuracy", "kernels", "install", "uninstall"]
+    "verb", ["run", "test", "bench", "accuracy", "kernels", "soak", "install", "uninstall"]
 )
 def test_not_root(as_nobody: list[str], verb: str) -> None:
     # The script goes through a pipe, because nobody may be unable to read the checkout.

@@ -1,0 +1,1 @@
+"""Abuse of netiod, in short for the tests and at length for `sudo ./netio soak`."""
