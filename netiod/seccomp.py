@@ -19,7 +19,7 @@ LIBRARY = "libseccomp.so.2"
 
 # <seccomp.h>: actions, attributes, and enum scmp_compare.
 _KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
-_ACT_BADARCH, _CTL_NNP = 2, 3
+_ACT_BADARCH, _CTL_NNP, _CTL_SSB = 2, 3, 7
 _MASKED_EQ = 7
 
 
@@ -83,6 +83,9 @@ def load(wanted: Filter) -> None:
         _done("attr", lib.seccomp_attr_set(context, _ACT_BADARCH, _KILL_PROCESS))
         # privileges.py has set it.
         _done("attr", lib.seccomp_attr_set(context, _CTL_NNP, 0))
+        # Before 5.16 a filter slows the process down by mitigations that are for those who run code
+        # of strangers. A library before 2.5 does not know of it.
+        lib.seccomp_attr_set(context, _CTL_SSB, 1)
         for rule in wanted.allowed:
             _add(context, _ALLOW, rule.names.split(), rule.when)
         _add(context, _ERRNO, wanted.done.split())
