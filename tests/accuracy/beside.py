@@ -41,6 +41,10 @@ class Turns:
         """Begin something that may run while others do, too."""
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
+    def leave(self) -> None:
+        """That is done."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Wait until the others have ended what they joined for, or wait here, too."""

@@ -6,6 +6,7 @@ NAME.log where one broke off. Lines on standard output say how far it is.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import selectors
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netiod.settings import BACKENDS
+from tests.accuracy.beside import Turns
 from tests.kernels.running import PROGRESS
 from tests.kernels.what import EACH, ONCE, expected
 
@@ -23,6 +25,7 @@ SHARE = Path("/run/share")
 _TURNS = "/run/turns"
 #: Seconds between two lines of progress.
 _PAUSE = 1.0
+_PROCESSORS = os.cpu_count() or 1
 #: An emulated machine is so many times slower than the system tests expect.
 _PATIENCE = 8
 
@@ -32,7 +35,8 @@ class _Process:
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.lines: list[str] = []
-        self.ended = False
+        #: Has it not done anything yet? The first line that it writes is a title.
+        self.loads = True
         self._rest = b""
         self._process = subprocess.Popen(
             command,
@@ -49,10 +53,10 @@ class _Process:
         data = os.read(self.stdout.fileno(), 65536)
         *lines, self._rest = (self._rest + data).split(b"\n")
         self.lines += [line.decode("utf-8", "replace") for line in lines]
+        self.loads = self.loads and bool(data) and len(self.lines) < 2
         if data:
             return True
         self._process.wait()
-        self.ended = True
         return False
 
 
@@ -63,13 +67,12 @@ def main() -> int:
     subprocess.run([sys.executable, "-m", "compileall", "-q", *packages], check=False)
     there = [name for name in BACKENDS if expected(name, os.uname().release)]
     split = len(there) * 3 // 4
-    _run(
-        {name: _matrix(name) for name in BACKENDS},
-        {
-            "tests-1": lambda: _tests("tests-1", there[:split], EACH),
-            "tests-2": lambda: _tests("tests-2", there[split:], (*EACH, *ONCE)),
-        },
-    )
+    starts: dict[str, Callable[[], _Process]] = {
+        name: functools.partial(_matrix, name) for name in BACKENDS
+    }
+    starts["tests-1"] = lambda: _tests("tests-1", there[:split], EACH)
+    starts["tests-2"] = lambda: _tests("tests-2", there[split:], (*EACH, *ONCE))
+    _run(starts)
     return 0
 
 
@@ -103,26 +106,29 @@ def _far(process: _Process) -> str:
     return next((match[1] for match in found if match), f"{len(process.lines)}")
 
 
-def _run(first: dict[str, _Process], then: dict[str, Callable[[], _Process]]) -> None:
-    """Read from processes until they end; say how far they are, and why one ended early.
+def _run(starts: dict[str, Callable[[], _Process]]) -> None:
+    """Start processes and read from them until all end; say how far they are meanwhile.
 
-    `then` begins when the first have loaded what they need, all of which takes all CPUs. After
-    that they wait half of the time.
+    While one loads its daemon it takes a processor; after that it waits half of the time, and the
+    next may start. Of one that leaves no results the last lines are kept.
     """
-    processes = dict(first)
+    waiting = dict(starts)
+    processes: dict[str, _Process] = {}
     said = 0.0
+    # Nobody has a turn alone before all have begun.
+    turns = Turns(Path(_TURNS))
+    turns.join()
     with selectors.DefaultSelector() as selector:
-        for process in processes.values():
-            selector.register(process.stdout, selectors.EVENT_READ, process)
-        while selector.get_map():
+        while waiting or selector.get_map():
+            while waiting and sum(each.loads for each in processes.values()) < _PROCESSORS:
+                name = next(iter(waiting))
+                process = processes[name] = waiting.pop(name)()
+                selector.register(process.stdout, selectors.EVENT_READ, process)
             for key, _ in selector.select():
                 if not key.data.read():
                     selector.unregister(key.fileobj)
-            if then and all(each.ended or len(each.lines) > 1 for each in first.values()):
-                for name, start in then.items():
-                    processes[name] = start()
-                    selector.register(processes[name].stdout, selectors.EVENT_READ, processes[name])
-                then = {}
+            if not waiting and not any(each.loads for each in processes.values()):
+                turns.leave()
             if time.monotonic() - said > _PAUSE:
                 said = time.monotonic()
                 parts = (f"{name} {_far(process)}" for name, process in processes.items())

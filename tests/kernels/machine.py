@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -26,8 +27,10 @@ _PROGRAMS = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
 }
-#: Lines of the console that are shown when a guest did not come to its end.
+#: Lines of the console that are shown when a guest did not come to its end: the last ones, or
+#: those from where the kernel complains.
 _LAST_LINES = 30
+_COMPLAINT = re.compile(r"Kernel panic - not syncing: (.*)|BUG: |Oops: |general protection fault")
 #: The boot is a second slower with messages on the serial console; these belong to every boot.
 _PARAMETERS = (
     "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off rcupdate.rcu_expedited=1"
@@ -165,14 +168,11 @@ class Machine:
             why = f"QEMU ended with status {process.returncode}: {text}"
         else:
             why = "the guest switched itself off before the command had ended"
-        return Outcome(None, seconds, why, self._last_lines())
-
-    def _last_lines(self) -> str:
         try:
-            text = (self._scratch / "console").read_text(errors="replace")
+            console = (self._scratch / "console").read_text(errors="replace").splitlines()
         except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-_LAST_LINES:])
+            console = []
+        return Outcome(None, seconds, *complaint(why, console))
 
     def _command_line(self) -> list[str]:
         return [
@@ -196,6 +196,17 @@ class Machine:
             *("-kernel", self.kernel.vmlinux, "-initrd", str(self._scratch / "initramfs")),
             *("-append", _PARAMETERS),
         ]
+
+
+def complaint(why: str, console: list[str]) -> tuple[str, str]:
+    """Why a guest did not come to its end, and what of its console tells more."""
+    for number, line in enumerate(console):
+        found = _COMPLAINT.search(line)
+        if found:
+            panic = next((m[1] for m in map(_COMPLAINT.search, console) if m and m[1]), "")
+            why += f": the kernel panicked: {panic}" if panic else ": the kernel found a fault"
+            return why, "\n".join(console[number : number + _LAST_LINES])
+    return why, "\n".join(console[-_LAST_LINES:])
 
 
 def _pump(source: object, sink: Callable[[bytes], None]) -> None:

@@ -123,7 +123,7 @@ def _report(ended: Ended) -> None:
     if outcome.status is None:
         text = f"{ended.job.kernel.version}: {outcome.why}\n"
         if outcome.console:
-            text += f"-- the last lines of its console\n{outcome.console}\n--\n"
+            text += f"-- its console\n{outcome.console}\n--\n"
         SCREEN.far(ended.job.kernel.version, "")
         sys.stdout.flush()
         os.write(2, text.encode())

@@ -129,7 +129,8 @@ class Daemon:
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C.UTF-8",
-            "PYTHONWARNINGS": "error",
+            # The second is bcc's own, with Python 3.14.
+            "PYTHONWARNINGS": "error,ignore:Due to '_pack_'",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self.log_path = run_dir.with_suffix(".log")

@@ -185,6 +185,16 @@ def test_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
     assert "./netio kernels: error: " in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_of_a_panic_the_beginning_is_shown() -> None:
+    console = [f"line {i}" for i in range(50)]
+    assert machine.complaint("late", console) == ("late", "\n".join(console[-30:]))
+    console.insert(3, "[    7.7] Kernel panic - not syncing: sysrq triggered crash")
+    why, text = machine.complaint("switched off", console)
+    assert why == "switched off: the kernel panicked: sysrq triggered crash"
+    assert text.splitlines()[1] == "line 3"
+    assert len(text.splitlines()) == 30
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
