@@ -13,11 +13,13 @@ import tempfile
 from pathlib import Path
 
 TRACEFS = Path("/sys/kernel/tracing")
+#: bcc takes the second where there is one.
+_TRACEFS_PLACES = (TRACEFS, Path("/sys/kernel/debug/tracing"))
 _CGROUP = Path("/sys/fs/cgroup")
 _SYMBOLS = ("bpf_probe_read_kernel", "bpf_probe_read_user")
 #: <linux/sched.h>, <linux/mount.h>
 _CLONE_NEWNS, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x20000, 1 << 12, 1 << 14, 1 << 18
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 2, 4, 8, 32
 #: fsopen(2) and its kin, the same on every architecture; <linux/mount.h>.
 _NR_FSOPEN, _NR_FSCONFIG, _NR_FSMOUNT = 430, 431, 432
 _CLOEXEC, _SET_STRING, _CMD_CREATE = 1, 1, 6
@@ -39,9 +41,13 @@ def unshare() -> None:
             symbols.write(f"ffffffff81000000 T {name}\n".encode())
         symbols.flush()
         _mount(libc, symbols.name, "/proc/kallsyms", None, _MS_BIND)
-    # Also where a service manager shows it for reading alone.
-    if not os.access(TRACEFS / "events", os.W_OK):
-        _mount(libc, "tracefs", str(TRACEFS), "tracefs", _HARMLESS)
+    for place in _TRACEFS_PLACES:
+        if not (place / "events").exists():
+            if place.is_dir():
+                _mount(libc, "tracefs", str(place), "tracefs", _HARMLESS)
+        elif not os.access(place / "events", os.W_OK):
+            # A service manager has made it read-only for us.
+            _mount(libc, None, str(place), None, _MS_REMOUNT | _MS_BIND | _HARMLESS)
 
 
 def cgroup_root() -> Path:
