@@ -59,11 +59,11 @@ class Broker:
         self._supervisor = supervisor
         self.kernel = Kernel(loaded.fds, loaded.info["ring_size"], loaded.info["meta_size"])
         self.connections = Connections(self.kernel, settings.max_connections)
-        self._audit = Audit()
-        stack.callback(self._audit.close)
+        self.audit = Audit()
+        stack.callback(self.audit.close)
         ledger = Ledger(loaded.fds.get(LEDGER), settings.max_pids)
         self.holdings = Holdings(
-            self.kernel, self.connections, settings.max_pids, ledger, self._audit, self._revoked
+            self.kernel, self.connections, settings.max_pids, ledger, self.audit, self._revoked
         )
         self.hidden = processes.others_are_hidden()
         if self.hidden:
@@ -91,7 +91,7 @@ class Broker:
         self._calm = stack.enter_context(selectors.DefaultSelector())
         self._stack = stack
         self._server = Server(
-            listener, self._calm, _group(settings.group), self._handle, self._gone, self._audit
+            listener, self._calm, _group(settings.group), self._handle, self._gone, self.audit
         )
         stack.callback(self._server.close)
         stack.callback(self.gates.close)
@@ -216,7 +216,7 @@ class Broker:
         self.tell_missed()
         self.holdings.tick()
         self._server.turns.tick()
-        self._audit.tick()
+        self.audit.tick()
         self.demand.need(bool(self.holdings.living))
         watching = itertools.chain.from_iterable(h.leases for h in self.holdings.living.values())
         self.gates.tick({gate_of(viewer.caller) for viewer in watching})

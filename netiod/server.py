@@ -15,7 +15,13 @@ from netioctl.wire.errors import Code
 from netiod import peer
 from netiod.audit import Audit
 from netiod.control import Connection, Handler
-from netiod.limits import CONNECTIONS, CONNECTIONS_A_UID, RESERVED, ROWS_A_UID
+from netiod.limits import (
+    CONNECTIONS,
+    CONNECTIONS_A_UID,
+    REQUESTS_A_SECOND,
+    RESERVED,
+    ROWS_A_UID,
+)
 from netiod.policy import Caller
 from netiod.turns import Turns
 
@@ -43,7 +49,7 @@ class Server:
         self.handler = handler
         self.connections: set[Connection] = set()
         self.defects = itertools.count(1)
-        self.turns = Turns()
+        self.turns = Turns(late=self._late)
         self.most = min(CONNECTIONS, max(RESERVED, _descriptors() - _OTHER_DESCRIPTORS))
         self._counts: Counter[int] = Counter()
         self._rows: Counter[int] = Counter()
@@ -126,6 +132,9 @@ class Server:
         self.connections.add(connection)
         self._counts[uid] += 1
         self._selector.register(sock, selectors.EVENT_READ, connection.ready)
+
+    def _late(self, uid: int) -> None:
+        self._audit.limit(Caller(0, uid, False), "requests", int(REQUESTS_A_SECOND))
 
     def _refuse(self, sock: socket.socket, caller: Caller, limit: str, most: int, why: str) -> None:
         self._audit.limit(caller, limit, most)

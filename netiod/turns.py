@@ -34,8 +34,13 @@ class _User:
 class Turns:
     """The users who have work; uid 0 has no rate."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        late: Callable[[int], None] = lambda _uid: None,
+    ) -> None:
+        """`late` is told each uid that has to wait for its rate."""
+        self._clock, self._late = clock, late
         self._users: dict[int, _User] = {}
 
     def add(self, uid: int, worker: Worker) -> None:
@@ -76,5 +81,7 @@ class Turns:
                 wait = user.bucket.wait(now)
                 if wait > 0:
                     user.due = now + wait
+                    if user.queue:
+                        self._late(uid)
                     return
             before = now

@@ -15,6 +15,7 @@ from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.errors import Code, RequestError, VersionMismatch
 from netiod import processes
 from netiod.control import Connection
+from netiod.gates import MAX_GATES
 from netiod.holding import Holding
 from netiod.holdings import COUNTERS
 from netiod.maps import MapError, ProgramInfo
@@ -74,6 +75,8 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
 
     def answer(endpoint: str | RequestError) -> None:
         if isinstance(endpoint, RequestError):
+            if endpoint.code is Code.LIMIT_REACHED:
+                broker.audit.limit(connection.caller, "gates", MAX_GATES)
             connection.answer(ident, endpoint)
         else:
             full = {**result, "endpoint": endpoint}
