@@ -119,8 +119,8 @@ class FakeDaemon:
         self._context.term()
 
     def drop(self) -> None:
-        """End every control connection."""
-        for connection in self._connections:
+        """End every control connection that there is now; who comes back at once may stay."""
+        for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
