@@ -26,7 +26,7 @@ from netiod.policy import Caller
 from netiod.turns import Turns
 
 #: Connections accepted at once, before others get their turn.
-_ACCEPTS = 32
+_ACCEPTS = 128
 #: Descriptors that are not for connections: maps, programs, gates.
 _OTHER_DESCRIPTORS = 512
 

@@ -19,7 +19,8 @@ LOCK_NAME = "netiod.lock"
 #: Bytes of a socket's path: struct sockaddr_un less the NUL.
 MAX_PATH = 107
 
-_CONTROL_BACKLOG = 1024
+#: The kernel takes net.core.somaxconn at most. Full, it refuses those who do not wait.
+_CONTROL_BACKLOG = 4096
 _GATE_BACKLOG = 128
 
 

@@ -14,9 +14,10 @@ import time
 
 
 def _connect(run_dir: str) -> socket.socket:
+    # Waits where the queue of connections is full; that counts as time.
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(10)
     sock.connect(os.path.join(run_dir, "control.sock"))
+    sock.settimeout(10)
     return sock
 
 
