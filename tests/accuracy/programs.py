@@ -22,8 +22,17 @@ SOURCES = Path(__file__).with_name("generator")
 #: Without NETIO_RUN_DIR: every command is told where.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 #: Seconds for a daemon to be ready, and for one operation: an emulated machine is slow.
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 _OPERATION = 90.0
+
+
+#: netiod, which gives its loader that time, too.
+_START = f"""
+import sys
+from netiod import main, supervisor
+supervisor.LOAD_TIME = {_PATIENCE}
+sys.exit(main.main())
+"""
 
 
 class AccuracyError(Exception):
@@ -193,7 +202,7 @@ def private_daemon(scratch: Path, backend: str) -> Iterator[Daemon]:
         AccuracyError: the back-end does not load; the text is netiod's own.
     """
     run_dir, log = scratch / f"run-{backend}", scratch / f"{backend}.log"
-    command = [sys.executable, "-m", "netiod", "--run-dir", str(run_dir)]
+    command = [sys.executable, "-c", _START, "--run-dir", str(run_dir)]
     command += ["--config", "/dev/null", "--backend", backend]
     with log.open("wb") as output:
         # In a session of its own, so that Ctrl+C reaches this program alone.

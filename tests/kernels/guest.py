@@ -124,7 +124,7 @@ def _run(starts: dict[str, Callable[[], _Process]]) -> None:
                 name = next(iter(waiting))
                 process = processes[name] = waiting.pop(name)()
                 selector.register(process.stdout, selectors.EVENT_READ, process)
-            for key, _ in selector.select():
+            for key, _ in selector.select(_PAUSE):
                 if not key.data.read():
                     selector.unregister(key.fileobj)
             if not waiting and not any(each.loads for each in processes.values()):

@@ -125,6 +125,9 @@ class Daemon:
     def __init__(self, run_dir: Path, *options: Any, setup: str = "") -> None:
         """`setup`: Python that is run before netiod, in its process."""
         self.run_dir = run_dir
+        if PATIENCE > 1:
+            setup = setup or "pass"
+            setup += f"; from netiod import supervisor; supervisor.LOAD_TIME *= {PATIENCE}"
         start = f"{setup}; import sys; from netiod.main import main; sys.exit(main())"
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
