@@ -1,6 +1,6 @@
 """Inside a virtual machine: the matrix on every back-end and some system tests, all at once.
 
-What it finds goes to files in the share: BACKEND.json of the matrix, tests*.xml of the tests, or
+What it finds goes to files in the share: BACKEND.json of the matrix, tests.xml of the tests, or
 NAME.log where one broke off. Lines on standard output say how far it is.
 """
 
@@ -13,13 +13,13 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from netiod.settings import BACKENDS
 from tests.accuracy.beside import Turns
 from tests.kernels.running import PROGRESS
-from tests.kernels.what import EACH, ONCE, expected
+from tests.kernels.what import TESTS
 
 SHARE = Path("/run/share")
 _TURNS = "/run/turns"
@@ -65,14 +65,10 @@ def main() -> int:
     # The checkout is read over 9p, and every test starts several interpreters.
     packages = ("netiod", "netioctl", "tests")
     subprocess.run([sys.executable, "-m", "compileall", "-q", *packages], check=False)
-    there = [name for name in BACKENDS if expected(name, os.uname().release)]
-    split = len(there) * 3 // 4
     starts: dict[str, Callable[[], _Process]] = {
         name: functools.partial(_matrix, name) for name in BACKENDS
     }
-    starts["tests-1"] = lambda: _tests("tests-1", there[:split], EACH)
-    starts["tests-2"] = lambda: _tests("tests-2", there[split:], (*EACH, *ONCE))
-    _run(starts)
+    _run({**starts, "tests": _tests})
     return 0
 
 
@@ -87,16 +83,16 @@ def _matrix(backend: str) -> _Process:
     return _Process([sys.executable, "-m", "tests.accuracy", *words], dict(os.environ))
 
 
-def _tests(name: str, backends: Sequence[str], tests: Sequence[str]) -> _Process:
+def _tests() -> _Process:
     environment = {
         **os.environ,
-        "NETIO_TEST_BACKENDS": " ".join(backends),
+        "NETIO_TEST_BACKENDS": "auto",
         "NETIO_TEST_PATIENCE": f"{_PATIENCE}",
         "NETIO_TEST_SHARED": "yes",
     }
     # What takes all CPUs for itself waits until the tests are done.
     command = ["flock", "--shared", "--close", _TURNS, sys.executable, "-m", "pytest", "-v"]
-    command += ["-p", "no:cacheprovider", "--junitxml", f"{SHARE}/{name}.xml", *tests]
+    command += ["-p", "no:cacheprovider", "--junitxml", f"{SHARE}/tests.xml", *TESTS]
     return _Process(command, environment)
 
 

@@ -150,24 +150,23 @@ def _add_tests(found: Found, share: Path) -> None:
     if not found.runs:
         return  # which has been told
     first = found.runs[0]
+    path = share / "tests.xml"
+    if not path.exists():
+        found.wrong.append(f"system tests: no results{_last_words(share / 'tests.log')}")
+        return
     passed = 0
     failed: list[tuple[str, str]] = []
     skipped: list[tuple[str, str]] = []
-    for name in ("tests-1", "tests-2"):
-        path = share / f"{name}.xml"
-        if not path.exists():
-            found.wrong.append(f"{name}: no results{_last_words(share / f'{name}.log')}")
-            continue
-        for case in ET.parse(path).iter("testcase"):
-            title = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
-            bad = [child for child in case if child.tag in ("failure", "error")]
-            skip = case.find("skipped")
-            if bad:
-                failed.append((title, _short(bad[0])))
-            elif skip is not None:
-                skipped.append((title, _short(skip)))
-            else:
-                passed += 1
+    for case in ET.parse(path).iter("testcase"):
+        title = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        bad = [child for child in case if child.tag in ("failure", "error")]
+        skip = case.find("skipped")
+        if bad:
+            failed.append((title, _short(bad[0])))
+        elif skip is not None:
+            skipped.append((title, _short(skip)))
+        else:
+            passed += 1
     when = (first.kernel, first.machine, first.date, first.bcc)
     found.tests.append(SystemTests(*when, passed, tuple(failed), tuple(skipped)))
     found.wrong += [f"{name}: {why}" for name, why in failed]

@@ -1,7 +1,8 @@
 """What is run in every kernel besides the matrix, and which back-ends have to be there.
 
-A daemon takes some ten seconds there to compile and load, so most tests share one. What only
-Python does, as answers to bad input, is tested once, on the machine itself.
+A daemon takes some ten seconds there to compile and load, so most tests share one, with the
+back-end that netiod chooses: what differs between back-ends, bytes and peers, the matrix compares.
+What only Python does, as answers to bad input, is tested on the machine itself alone.
 """
 
 from __future__ import annotations
@@ -15,17 +16,13 @@ _TOTALS = "tests/system/test_totals.py"
 _ACCESS = "tests/system/test_access.py"
 _LIFECYCLE = "tests/system/test_lifecycle.py"
 _VIEWERS = "tests/system/test_viewers.py"
-#: On each back-end.
-EACH = (
+TESTS = (
     f"{_TOTALS}::test_tcp_sides_and_ports",
     f"{_TOTALS}::test_unconnected_udp_names_the_peers",
     f"{_TOTALS}::test_unix_sockets_are_named",
     f"{_TOTALS}::test_abstract_unix_sockets_are_named",
     f"{_TOTALS}::test_a_socketpair_names_the_peers_pid",
     f"{_TOTALS}::test_totals_stay_after_the_exit",
-)
-#: On the back-end that netiod chooses.
-ONCE = (
     f"{_ACCESS}::test_who_talks_to_strangers_has_no_privileges",
     f"{_LIFECYCLE}::test_sigterm_ends_it_clean",
     f"{_LIFECYCLE}::test_a_killed_broker_comes_back_with_totals_and_what_was_added",
