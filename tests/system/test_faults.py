@@ -191,14 +191,17 @@ def test_another_daemon_goes_on_and_the_summary_says_what_it_lacks(
     one.run()
     status, out, err = watch.finish()
     assert status == 0, err
-    assert re.search(
-        r"-- stream interrupted \d+\.\d s, an unknown number of events not shown --\n", out
+    told = re.search(
+        r"-- stream interrupted (\d+\.\d) s, an unknown number of events not shown --\n", out
     )
+    assert told
     assert len([line for line in out.splitlines() if line[9:13] in ("SEND", "RECV")]) == 2000
     assert f"Total Bytes Sent:     {2 * said['sent']:,} bytes" in out
     assert "Not complete:         netiod was restarted meanwhile\n" in out
-    assert len(err.splitlines()) == 1
-    assert "waiting" in err
+    # What it waits for is said after a second: a fast machine has a daemon again by then.
+    lines = err.splitlines()
+    assert len(lines) == 1 or (not lines and float(told[1]) < 2)
+    assert all("waiting" in line for line in lines)
 
 
 @pytest.mark.faults
