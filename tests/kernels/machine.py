@@ -78,6 +78,20 @@ def check_host() -> None:
             raise KernelsError(f"{program} is missing: install {package}")
 
 
+def scratch(name: str) -> Path:
+    """A new directory below the cache directory, which the caller removes.
+
+    What a program left that was killed is removed here.
+    """
+    base = cache_directory() / "run"
+    base.mkdir(parents=True, exist_ok=True)
+    for left in base.iterdir():
+        owner = re.fullmatch(r"\w+-(\d+)-\w+", left.name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-{os.getpid()}-", dir=base))
+
+
 class Machine:
     """`share` is a directory that guest and host both write: /run/share in the guest.
 
@@ -87,9 +101,7 @@ class Machine:
     def __init__(self, kernel: Kernel, shape: Shape, init: Path = INIT) -> None:
         self.kernel, self._init = kernel, init
         self._shape = shape
-        base = cache_directory() / "run"
-        base.mkdir(parents=True, exist_ok=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix=f"{kernel.suite}-", dir=base))
+        self._scratch = scratch(kernel.suite)
         self.share = self._scratch / "share"
         self.share.mkdir()
         self._process: subprocess.Popen[bytes] | None = None

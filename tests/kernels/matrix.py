@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from tests.accuracy.keeping import keep
 from tests.accuracy.programs import AccuracyError, build
 from tests.accuracy.results import Book, Operation, Run, Status, SystemTests
 from tests.kernels.errors import KernelsError
-from tests.kernels.machine import Shape
-from tests.kernels.packages import Kernel, cache_directory
+from tests.kernels.machine import Shape, scratch
+from tests.kernels.packages import Kernel
 from tests.kernels.running import Ended, Job, run_all
 from tests.kernels.what import expected
 
@@ -77,19 +77,18 @@ def measure(
     Raises:
         KernelsError: the generator cannot be built.
     """
-    base = cache_directory() / "run"
-    base.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="matrix-", dir=base) as name:
-        scratch = Path(name)
-        try:
-            generator = build(scratch, static=True)
-        except AccuracyError as error:
-            raise KernelsError(str(error)) from error
+    place = scratch("matrix")
+    try:
+        generator = build(place, static=True)
         jobs = [
-            Job(kernel, _COMMAND, root, results=scratch / kernel.suite, files=(generator,))
+            Job(kernel, _COMMAND, root, results=place / kernel.suite, files=(generator,))
             for kernel in kernels
         ]
         run_all(jobs, shape, at_a_time, lambda ended: told(judge(ended)))
+    except AccuracyError as error:
+        raise KernelsError(str(error)) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def text(found: Found) -> str:

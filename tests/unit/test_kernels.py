@@ -211,6 +211,17 @@ def test_of_all_that_apt_writes_one_line_is_told(text: str, reason: str) -> None
     assert packages.first_reason(text) == reason
 
 
+def test_what_a_killed_program_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETIO_CACHE", str(tmp_path))
+    own = machine.scratch("sid")
+    gone = own.with_name("sid-4194304-abc")
+    gone.mkdir()
+    again = machine.scratch("matrix")
+    assert set(own.parent.iterdir()) == {own, again}
+
+
 def test_a_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(KernelsError, match="qemu-system-x86_64 is missing: install qemu"):
