@@ -58,6 +58,8 @@ class Demand:
         self._hooks, self._ask = hooks, ask
         self._wanted: bool | None = None
         self._attached = False
+        #: Wishes that have not been answered; each is, in order.
+        self._asked = 0
         self._waiting: deque[Callable[[], None]] = deque()
 
     def need(self, wanted: bool) -> None:
@@ -65,11 +67,13 @@ class Demand:
         if self._hooks and wanted != self._wanted:
             self._wanted = wanted
             self._attached = False
+            self._asked += 1
             self._ask(wanted)
 
     def answered(self, attached: bool) -> None:
         """The supervisor has attached the hooks, or could not, or has detached them."""
-        if not self._wanted:
+        self._asked -= 1
+        if self._asked or not self._wanted:
             return
         if not attached:
             _LOG.warning("hooks are missing: the supervisor's log says why")

@@ -86,6 +86,18 @@ def test_the_answer_to_an_old_wish_attaches_nothing() -> None:
     assert demand.when_met(lambda: None)
 
 
+def test_a_late_answer_to_an_old_wish_is_not_taken_for_the_new_ones() -> None:
+    answers: list[str] = []
+    demand = Demand([HOOK], lambda _: None)
+    demand.need(False)
+    demand.need(True)
+    assert demand.when_met(lambda: answers.append("one"))
+    demand.answered(False)  # to the first
+    assert answers == []
+    demand.answered(True)
+    assert answers == ["one"]
+
+
 @pytest.fixture
 def loaded() -> Loaded:
     info = {"on_demand": [HOOK]}
