@@ -362,9 +362,10 @@ static __always_inline u32 new_id(void)
 	if (!next)
 		return 0;
 #ifdef NETIO_HAS_atomic_fetch
-	id = ADD(*next, 1) + 1;
+	/* Minus minus one: LLVM 21 refuses to compile the result of an addition. */
+	id = __sync_fetch_and_sub(next, -1ULL) + 1;
 	if (!id)
-		id = ADD(*next, 1) + 1;
+		id = __sync_fetch_and_sub(next, -1ULL) + 1;
 #else
 	/* Of a share for each CPU: where this is built, programs are not preempted. */
 	id = (++*next) * NETIO_CPUS + bpf_get_smp_processor_id();
