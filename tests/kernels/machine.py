@@ -158,6 +158,9 @@ class Machine:
             self._end(process)
             for reader in readers:
                 reader.join()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
         return self._outcome(process, late, time.monotonic() - began, b"".join(said))
 
     @staticmethod
