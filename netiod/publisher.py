@@ -16,6 +16,7 @@ from netiod.holding import Holding
 from netiod.holdings import Holdings
 from netiod.kernel import Kernel
 from netiod.ledger import Ledger
+from netiod.wallclock import WallClock
 
 _LOG = logging.getLogger("netiod.publisher")
 #: Events taken at once: bounds a batch's memory and the time other work waits for it.
@@ -58,6 +59,7 @@ class Publisher:
         self._ledger, self._epoch = ledger, epoch
         self._send, self._exited = send, exited
         self._lost_seen = 0
+        self._wall = WallClock()
         self._meta = {
             kernel.layout.constants[f"NETIO_META_{kind}"]: (kernel.layout.structs[name], take)
             for kind, name, take in (
@@ -203,7 +205,7 @@ class Publisher:
             holding.pid,
             self.replaced,
             holding.lost,
-            time.time_ns() - time.monotonic_ns(),
+            self._wall.offset(),
             holding.comm.encode("utf-8", "replace")[:16],
         )
         holding.published += count

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from netioctl.wire import frames
-from netiod import publisher
+from netiod import publisher, wallclock
 from netiod.holdings import Holding
 from netiod.publisher import Publisher
+from netiod.wallclock import WallClock
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def made(sent: list[bytes]) -> Publisher:
     layout = SimpleNamespace(fingerprint=7)
     one._kernel = SimpleNamespace(layout=layout, event=SimpleNamespace(size=32))  # type: ignore[assignment]
     one._epoch = 1
+    one._wall = WallClock()
     one._send = lambda _holding, frame, _count: sent.append(frame)
     return one
 
@@ -47,12 +49,38 @@ def test_wall_times_follow_a_clock_that_steps(
     class Stepped:
         time_ns = staticmethod(lambda: real() + int(step * 1e9))
         monotonic_ns = staticmethod(time.monotonic_ns)
-        monotonic = staticmethod(time.monotonic)
 
-    monkeypatch.setattr(publisher, "time", Stepped)
+    monkeypatch.setattr(wallclock, "time", Stepped)
     made.send_empty(one)
     offsets = [frames.unpack(frame, 32)[0].wall_offset for frame in sent]
     assert (offsets[1] - offsets[0]) / 1e9 == pytest.approx(step, abs=0.5)
+
+
+def test_times_do_not_run_back_when_the_processor_is_lost_between_two_clocks(
+    made: Publisher, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted:
+        """A clock that moves by 1 us with each look, and by as much as `pauses` says next."""
+
+        now = 0
+        pauses: ClassVar[list[int]] = []
+
+        @classmethod
+        def monotonic_ns(cls) -> int:
+            cls.now += 1000 + (cls.pauses.pop(0) if cls.pauses else 0)
+            return cls.now
+
+        @classmethod
+        def time_ns(cls) -> int:
+            return cls.monotonic_ns() + 10**18
+
+    monkeypatch.setattr(wallclock, "time", Interrupted)
+    one = holding()
+    for pauses in ([], [0, 5_000_000, 0], [0, 0, 5_000_000], []):
+        Interrupted.pauses = pauses
+        made.send_empty(one)
+    offsets = {frames.unpack(frame, 32)[0].wall_offset for frame in sent}
+    assert offsets == {10**18}
 
 
 def test_an_empty_frame_moves_no_index(made: Publisher, sent: list[bytes]) -> None:
