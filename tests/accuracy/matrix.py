@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -88,6 +89,15 @@ def _run_family(
             generator.close()
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A generator's summary: totals, bytes by direction and peer, operations that escaped."""
+
+    total: Totals
+    peers: Counter[tuple[str, str]]
+    missed: int
+
+
 class _Meter:
     """Counts, operation by operation, for a generator."""
 
@@ -95,14 +105,14 @@ class _Meter:
         self._daemon, self._generator = daemon, generator
         self._before: dict[int, Totals] = {}
         self._watch(generator.pid)
-        self._after, self._peers = self._own()
-        self._missed = daemon.missed()
+        self._last = self._look()
 
     def measure(self, backend: str, family: str, offer: Offer) -> Operation:
         """Do one operation and judge it."""
         pid = self._generator.pid
         # What was counted since the last operation is none of its, so it would be an error, too.
-        self._before = {pid: self._after}
+        before = self._last
+        self._before = {pid: before.total}
         report = self._generator.run(offer.name, self._watch)
         expected = _expected(report, pid)
         seen = self._seen(expected)
@@ -111,22 +121,20 @@ class _Meter:
         while _less(seen, expected) and time.monotonic() < deadline:
             time.sleep(0.02)
             seen = self._seen(expected)
-        self._after = Totals(*(a + b for a, b in zip(self._before[pid], seen[pid])))
-        peers_before, (_, self._peers) = self._peers, self._own()
         exact = _same(seen, expected)
         notes = list(report.notes)
         if exact:
             status = Status.EXACT
         else:
             status = Status.OFF
-            missed_before, self._missed = self._missed, self._daemon.missed()
-            escaped = self._missed - missed_before
+            # An upper bound: an operation may need several programs, and a kernel that can be
+            # preempted skips those on a CPU where somebody was preempted inside one, or inside a
+            # call on a BPF map.
+            escaped = self._last.missed - before.missed
             lacking = max(1, _ops(expected) - _ops(seen))
-            # On functions an operation has up to four programs: an upper bound. A kernel that can
-            # be preempted skips those on a CPU where somebody was preempted inside one, or inside
-            # a call on a BPF map.
-            if escaped == lacking or (backend in ("fexit", "kprobe") and escaped > lacking):
+            if escaped >= lacking:
                 status = Status.LOSS_TOLD
+            if escaped or not exception:
                 notes.append(f"{lacking} operations escaped; netiod says at most {escaped}")
         if report.end == "absent":
             notes.insert(0, report.text)
@@ -139,7 +147,7 @@ class _Meter:
             if not any(total.sent_bytes or total.recv_bytes for total in expected.values()):
                 status = Status.EXACT if exact else Status.OFF
         if exact and report.end == "done":
-            strangers = _strangers(report, self._peers - peers_before)
+            strangers = _strangers(report, self._last.peers - before.peers)
             if strangers:
                 notes.append(strangers)
                 excused = known_peer(backend, family, offer.name)
@@ -157,27 +165,29 @@ class _Meter:
             "; ".join(notes),
         )
 
-    def _own(self) -> tuple[Totals, Counter[tuple[str, str]]]:
-        """The generator's totals, and bytes by direction and peer."""
+    def _look(self) -> _Look:
         summary = self._daemon.client.summary([self._generator.pid])
         peers: Counter[tuple[str, str]] = Counter()
         for row in summary.rows:
             peers["send", row.remote or "*"] += row.total.sent_bytes
             peers["recv", row.remote or "*"] += row.total.recv_bytes
-        return summary.total, peers
+        return _Look(summary.total, peers, summary.missed)
 
     def _watch(self, pid: int) -> None:
         for failure in self._daemon.client.add([pid]).errors:
             raise AccuracyError(f"netiod does not add {pid}: {failure.message}")
         self._before[pid] = Totals()
 
-    def _totals(self, pid: int) -> Totals:
-        return self._daemon.client.summary([pid]).total
-
     def _seen(self, expected: dict[int, Totals]) -> dict[int, Totals]:
+        self._last = self._look()
+        pids = {*self._before, *expected}
+        now = {
+            pid: self._daemon.client.summary([pid]).total for pid in pids - {self._generator.pid}
+        }
+        now[self._generator.pid] = self._last.total
         return {
-            pid: Totals(*(a - b for a, b in zip(self._totals(pid), self._before[pid])))
-            for pid in {*self._before, *expected}
+            pid: Totals(*(a - b for a, b in zip(total, self._before[pid])))
+            for pid, total in now.items()
         }
 
 

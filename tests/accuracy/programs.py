@@ -179,10 +179,6 @@ class Daemon:
                 raise AccuracyError(f"netiod is not ready after {_PATIENCE:g} s")
             time.sleep(0.02)
 
-    def missed(self) -> int:
-        """Operations that, as netiod itself says, escaped its hooks so far."""
-        return int(self.client.status()["lost"]["missed"])
-
     def hooks(self) -> Mapping[str, Any]:
         """What `status` says of the back-end."""
         backend: Mapping[str, Any] = self.client.status()["backend"]

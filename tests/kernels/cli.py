@@ -60,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
     if not kernels:
         return _Exit.FAILED
     root = userland.fetch(options.userland, options.renew, _say) if options.userland else None
-    shape = Shape(options.cpus, options.memory, options.limit)
+    shape = Shape(options.cpus, options.memory, options.limit, options.parallel)
     if options.command is not None:
         jobs = [Job(kernel, options.command, root, stream=True) for kernel in kernels]
         ended = run_all(jobs, shape, options.jobs)
@@ -135,9 +135,20 @@ def _parser() -> argparse.ArgumentParser:
         help="with the Python and BCC of another suite (trixie, sid ...), on its kernel unless "
         "--only says another",
     )
-    parser.add_argument("--jobs", type=_positive, default=1, help="machines at a time (1)")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=matrix.MACHINES,
+        help=f"machines at a time ({matrix.MACHINES}: the parts of one kernel)",
+    )
     parser.add_argument("--cpus", type=_positive, default=2, help="processors of each (2)")
     parser.add_argument("--memory", type=_memory, default="2G", help="memory of each (2G)")
+    parser.add_argument(
+        "--parallel",
+        action="store_true",
+        help="let a machine's processors run at once, where QEMU keeps the guest whole (7.2 does "
+        "not always)",
+    )
     parser.add_argument(
         "--limit", type=_positive, default=600, metavar="SECONDS", help="for each (600)"
     )

@@ -1,4 +1,4 @@
-"""Inside a virtual machine: the matrix on every back-end and some system tests, all at once.
+"""Inside a virtual machine: the matrix on some back-ends and some system tests, all at once.
 
 What it finds goes to files in the share: BACKEND.json of the matrix, tests.xml of the tests, or
 NAME.log where one broke off. Lines on standard output say how far it is.
@@ -13,7 +13,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netiod.settings import BACKENDS
@@ -25,7 +25,6 @@ SHARE = Path("/run/share")
 _TURNS = "/run/turns"
 #: Seconds between two lines of progress.
 _PAUSE = 1.0
-_PROCESSORS = os.cpu_count() or 1
 #: An emulated machine is so many times slower than the system tests expect.
 _PATIENCE = 8
 
@@ -60,18 +59,15 @@ class _Process:
         return False
 
 
-def main() -> int:
-    """Do all of it; the host judges what is found."""
-    # The checkout is read over 9p, and every test starts several interpreters.
-    packages = ("netiod", "netioctl", "tests")
-    subprocess.run([sys.executable, "-m", "compileall", "-q", *packages], check=False)
-    # Only two daemons load at a time: a back-end that this kernel lacks is the last to say so.
+def main(parts: Sequence[str]) -> int:
+    """Do what is named, back-ends or `tests`; the host judges what is found."""
+    # One daemon loads at a time: a back-end that this kernel lacks is the last to say so.
     release = os.uname().release
-    names = sorted(BACKENDS, key=lambda name: not expected(name, release))
+    names = sorted(parts, key=lambda name: name in BACKENDS and not expected(name, release))
     starts: dict[str, Callable[[], _Process]] = {
-        name: functools.partial(_matrix, name) for name in names
+        name: functools.partial(_matrix, name) if name in BACKENDS else _tests for name in names
     }
-    _run({**starts, "tests": _tests})
+    _run(starts)
     return 0
 
 
@@ -108,7 +104,7 @@ def _far(process: _Process) -> str:
 def _run(starts: dict[str, Callable[[], _Process]]) -> None:
     """Start processes and read from them until all end; say how far they are meanwhile.
 
-    While one loads its daemon it takes a processor; after that it waits half of the time, and the
+    While one loads its daemon it takes all there is; after that it waits half of the time, and the
     next may start. Of one that leaves no results the last lines are kept.
     """
     waiting = dict(starts)
@@ -119,7 +115,7 @@ def _run(starts: dict[str, Callable[[], _Process]]) -> None:
     turns.join()
     with selectors.DefaultSelector() as selector:
         while waiting or selector.get_map():
-            while waiting and sum(each.loads for each in processes.values()) < _PROCESSORS:
+            while waiting and not any(each.loads for each in processes.values()):
                 name = next(iter(waiting))
                 process = processes[name] = waiting.pop(name)()
                 selector.register(process.stdout, selectors.EVENT_READ, process)
@@ -138,4 +134,4 @@ def _run(starts: dict[str, Callable[[], _Process]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

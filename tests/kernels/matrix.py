@@ -17,11 +17,13 @@ from tests.kernels.errors import KernelsError
 from tests.kernels.machine import Shape, scratch
 from tests.kernels.packages import Kernel
 from tests.kernels.running import Ended, Job, run_all
-from tests.kernels.what import expected
+from tests.kernels.what import PARTS, expected
 
 #: Fewer exact operations than on any kernel mean that little was run.
 _LEAST = 300
 _COMMAND = "exec /usr/bin/python3 -m tests.kernels.guest"
+#: Machines a kernel takes, one for each part.
+MACHINES = len(PARTS)
 
 
 @dataclass
@@ -80,15 +82,28 @@ def measure(
     place = scratch("matrix")
     try:
         generator = build(place, static=True)
-        jobs = [
-            Job(kernel, _COMMAND, root, results=place / kernel.suite, files=(generator,))
-            for kernel in kernels
-        ]
-        run_all(jobs, shape, at_a_time, lambda ended: told(judge(ended)))
+        # A kernel's machines begin together, so that how long it takes can be compared.
+        together = max(1, at_a_time // MACHINES)
+        for first in range(0, len(kernels), together):
+            some = kernels[first : first + together]
+            jobs = [
+                _job(kernel, names, root, place, generator) for kernel in some for names in PARTS
+            ]
+            ended = run_all(jobs, shape, at_a_time)
+            for at in range(0, len(ended), MACHINES):
+                told(judge(ended[at : at + MACHINES]))
     except AccuracyError as error:
         raise KernelsError(str(error)) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _job(
+    kernel: Kernel, names: Sequence[str], root: Path | None, place: Path, generator: Path
+) -> Job:
+    what = " ".join(names)
+    results = place / kernel.suite
+    return Job(kernel, f"{_COMMAND} {what}", what, root, results=results, files=(generator,))
 
 
 def text(found: Found) -> str:
@@ -106,16 +121,22 @@ def text(found: Found) -> str:
     return "\n".join(lines)
 
 
-def judge(ended: Ended) -> Found:
-    """What a guest left behind, and what is wrong with that."""
-    kernel, outcome, share = ended.job.kernel, ended.outcome, ended.job.results
+def judge(parts: Sequence[Ended]) -> Found:
+    """What a kernel's guests left behind, and what is wrong with that."""
+    kernel, share = parts[0].job.kernel, parts[0].job.results
     assert share is not None
-    found = Found(kernel, outcome.seconds)
-    if outcome.status is None:
-        found.wrong.append(outcome.why)
-    elif outcome.status != 0:
-        said = ended.output.strip().splitlines()[-1:] or ["no word why"]
-        found.wrong.append(f"ended with status {outcome.status}: {said[0]}")
+    outcomes = [ended.outcome for ended in parts]
+    took = max(each.began + each.seconds for each in outcomes) - min(
+        each.began for each in outcomes
+    )
+    found = Found(kernel, took)
+    for ended in parts:
+        outcome = ended.outcome
+        if outcome.status is None:
+            found.wrong.append(f"{ended.job.part}: {outcome.why}")
+        elif outcome.status != 0:
+            said = ended.output.strip().splitlines()[-1:] or ["no word why"]
+            found.wrong.append(f"{ended.job.part}: status {outcome.status}: {said[0]}")
     for backend in BACKENDS:
         _add_run(found, backend, share)
     _add_tests(found, share)

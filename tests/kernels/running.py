@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +25,23 @@ _LOCK = threading.Lock()
 class Job:
     """A command for a kernel; with `stream` its output goes to standard output as it comes.
 
-    It runs in the file system below `root`, or else in the machine's own. `files` are copied into
-    /run/share, and what the guest leaves there is copied to `results`.
+    `part` tells it from other jobs of the same kernel. It runs in the file system below `root`, or
+    else in the machine's own. `files` are copied into /run/share, and what the guest leaves there
+    is copied to `results`.
     """
 
     kernel: Kernel
     command: str
+    part: str = ""
     root: Path | None = None
     stream: bool = False
     files: tuple[Path, ...] = ()
     results: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return f"{self.kernel.version} ({self.part})" if self.part else self.kernel.version
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,8 @@ class Ended:
     output: str
 
 
-def run_all(
-    jobs: list[Job], shape: Shape, at_a_time: int, each: Callable[[Ended], None] | None = None
-) -> list[Ended]:
-    """Run the jobs, `each` is called as they end; the results in the order of the jobs."""
+def run_all(jobs: list[Job], shape: Shape, at_a_time: int) -> list[Ended]:
+    """Run the jobs; the results in their order."""
     machines: list[Machine] = []
     try:
         for job in jobs:
@@ -66,8 +70,6 @@ def run_all(
                     done = future.result()
                     ended[futures[future]] = done
                     _report(done)
-                    if each is not None:
-                        each(done)
             except BaseException:
                 # The pool waits for its threads, and they wait for their machines.
                 for machine in machines:
@@ -82,7 +84,7 @@ def run_all(
 
 
 def _run(job: Job, machine: Machine) -> Ended:
-    SCREEN.say(f"{job.kernel.version}: booting {job.kernel.release}")
+    SCREEN.say(f"{job.title}: booting {job.kernel.release}")
     parts: list[bytes] = []
 
     def output(data: bytes) -> None:
@@ -100,7 +102,7 @@ def _run(job: Job, machine: Machine) -> Ended:
         command = inside(job.root, TOP, job.command) if job.root else job.command
         outcome = machine.run(command, TOP, output)
     finally:
-        SCREEN.far(job.kernel.version, "")
+        SCREEN.far(job.title, "")
     if job.results is not None:
         shutil.copytree(
             machine.share,
@@ -115,20 +117,20 @@ def _look_for_progress(job: Job, data: bytes) -> None:
     # A line that comes in two pieces is left out: the next one comes in a second.
     for line in data.decode("utf-8", "replace").splitlines():
         if line.startswith(PROGRESS):
-            SCREEN.far(job.kernel.version, line[len(PROGRESS) :])
+            SCREEN.far(job.title, line[len(PROGRESS) :])
 
 
 def _report(ended: Ended) -> None:
     outcome = ended.outcome
     if outcome.status is None:
-        text = f"{ended.job.kernel.version}: {outcome.why}\n"
+        text = f"{ended.job.title}: {outcome.why}\n"
         if outcome.console:
             text += f"-- its console\n{outcome.console}\n--\n"
-        SCREEN.far(ended.job.kernel.version, "")
+        SCREEN.far(ended.job.title, "")
         sys.stdout.flush()
         os.write(2, text.encode())
     else:
-        SCREEN.say(f"{ended.job.kernel.version}: {outcome.seconds:.0f} s, status {outcome.status}")
+        SCREEN.say(f"{ended.job.title}: {outcome.seconds:.0f} s, status {outcome.status}")
 
 
 class Screen:

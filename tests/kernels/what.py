@@ -12,6 +12,10 @@ from tests.accuracy.results import version
 #: The first kernel that has what a back-end needs; those that are not here run on every kernel.
 SINCE = {"tracepoint": (6, 3)}
 
+#: What each of a kernel's machines does; they run beside one another. kprobe and fexit patch the
+#: same functions, which they never do together elsewhere.
+PARTS = (("kprobe", "tests"), ("fexit", "syscall"), ("tracepoint",))
+
 _TOTALS = "tests/system/test_totals.py"
 _ACCESS = "tests/system/test_access.py"
 _LIFECYCLE = "tests/system/test_lifecycle.py"

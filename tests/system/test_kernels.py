@@ -52,7 +52,7 @@ def kernel_of(suite: Suite) -> Kernel:
 def test_every_byte_is_counted_on(suite: Suite) -> None:
     kernel = kernel_of(suite)
     found: list[matrix.Found] = []
-    matrix.measure([kernel], Shape(limit=_LIMIT), 1, found.append)
+    matrix.measure([kernel], Shape(limit=_LIMIT), matrix.MACHINES, found.append)
     for each in found:
         print(matrix.text(each))
     assert [each.wrong for each in found] == [[]]

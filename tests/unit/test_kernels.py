@@ -51,8 +51,8 @@ def share(tmp_path: Path) -> Path:
 
 
 def found(share: Path, outcome: Outcome | None = None, output: str = "") -> matrix.Found:
-    job = Job(Kernel("bookworm", "6.1.1-1", RELEASE, "", ""), "", results=share)
-    return matrix.judge(Ended(job, outcome or Outcome(0, 99.0), output))
+    job = Job(Kernel("bookworm", "6.1.1-1", RELEASE, "", ""), "", "kprobe", results=share)
+    return matrix.judge([Ended(job, outcome or Outcome(0, 1.0, 99.0), output)])
 
 
 def test_nothing_is_wrong(share: Path) -> None:
@@ -99,14 +99,24 @@ def test_tests_that_failed_or_were_skipped(share: Path) -> None:
 
 
 def test_a_guest_that_did_not_come_to_its_end(tmp_path: Path) -> None:
-    wrong = found(tmp_path, Outcome(None, 5.0, "not done after 5 s: ended")).wrong
-    assert wrong[0] == "not done after 5 s: ended"
+    wrong = found(tmp_path, Outcome(None, 1.0, 5.0, "not done after 5 s: ended")).wrong
+    assert wrong[0] == "kprobe: not done after 5 s: ended"
     assert len(wrong) == 1 + len(BACKENDS)
 
 
 def test_a_guest_whose_command_failed(share: Path) -> None:
-    wrong = found(share, Outcome(1, 5.0), "progress: x\nImportError: no module\n").wrong
-    assert wrong == ["ended with status 1: ImportError: no module"]
+    wrong = found(share, Outcome(1, 1.0, 5.0), "progress: x\nImportError: no module\n").wrong
+    assert wrong == ["kprobe: status 1: ImportError: no module"]
+
+
+def test_a_kernel_took_from_the_first_beginning_to_the_last_end(share: Path) -> None:
+    kernel = Kernel("bookworm", "6.1.1-1", RELEASE, "", "")
+    outcomes = {"kprobe": Outcome(0, 10.0, 50.0), "fexit": Outcome(None, 5.0, 20.0, "stopped")}
+    each = matrix.judge(
+        [Ended(Job(kernel, "", name, results=share), o, "") for name, o in outcomes.items()]
+    )
+    assert each.seconds == 55.0
+    assert each.wrong == ["fexit: stopped"]
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
