@@ -121,10 +121,20 @@ def describe(status: int) -> str:
     return f"was killed by signal {-code}"
 
 
-def kill(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a child that has not been reaped."""
+def kill(pid: int, number: signal.Signals, uid: int = 0) -> None:
+    """Send a signal to a child that has not been reaped; it may be `uid`'s by now.
+
+    Root without CAP_KILL reaches no process of another user, so it acts as that user meanwhile.
+    """
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
+        try:
+            os.kill(pid, number)
+        except PermissionError:
+            os.seteuid(uid)
+            try:
+                os.kill(pid, number)
+            finally:
+                os.seteuid(0)
 
 
 def _child(name: str, body: Callable[[], int], keep: frozenset[int], mask: set[int]) -> None:

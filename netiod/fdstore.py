@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from netiod import descriptors
 from netiod.handover import Loaded
@@ -23,6 +23,8 @@ _LOG = logging.getLogger("netiod.fdstore")
 #: <systemd/sd-daemon.h>
 _FIRST = 3
 _INFO = "info"
+#: FileDescriptorName= in netiod.socket.
+_CONTROL = "control"
 
 
 class FdStore:
@@ -78,24 +80,36 @@ class FdStore:
         return None
 
 
-def inherited(environ: MutableMapping[str, str]) -> dict[str, int]:
-    """The descriptors that systemd passes to this process, by name; close-on-exec from now on.
+class Inherited(NamedTuple):
+    """What systemd passes to a service: what was stored, by name, and the control socket if
+    netiod.socket listens."""
+
+    stored: dict[str, int]
+    control: int | None
+
+
+def inherited(environ: MutableMapping[str, str]) -> Inherited:
+    """The descriptors that this process was started with; close-on-exec from now on.
 
     Takes the variables out of `environ`, so that no child thinks that they are its own.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     names = environ.pop("LISTEN_FDNAMES", "").split(":")
     if pid != str(os.getpid()) or not count.isdigit():
-        return {}
+        return Inherited({}, None)
     found: dict[str, int] = {}
+    control = None
     for fd, encoded in zip(range(_FIRST, _FIRST + int(count)), names):
         os.set_inheritable(fd, False)
+        if encoded == _CONTROL and control is None:
+            control = fd
+            continue
         name = _decode(encoded)
         if name is None or name in found:
             descriptors.close([fd])
         else:
             found[name] = fd
-    return found
+    return Inherited(found, control)
 
 
 def _made_for(settings: Settings) -> dict[str, Any]:

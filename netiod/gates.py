@@ -62,7 +62,7 @@ class Gates:
         self._directory.remove_gate(uid)
         if gate.pid is not None:
             # It holds nothing that would be lost.
-            children.kill(gate.pid, signal.SIGKILL)
+            children.kill(gate.pid, signal.SIGKILL, self._account.uid)
             self._dying.add(gate.pid)
         _LOG.debug("%s is closed", _name(uid))
 

@@ -181,7 +181,7 @@ class Keeper:
             self._channel.close()
             self._channel = None
         if self.pid is not None:
-            children.kill(self.pid, signal.SIGKILL)
+            children.kill(self.pid, signal.SIGKILL, self._account.uid)
 
     def _fork(self, theirs: socket.socket) -> int:
         parent = os.getpid()

@@ -29,14 +29,12 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 _STATUS = "/proc/self/status"
 #: Capabilities that netiod speaks of: <linux/capability.h>.
-CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 0, 1, 5, 6, 7, 8
+CAP_DAC_OVERRIDE, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 1, 6, 7, 8
 CAP_NET_ADMIN, CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_SYS_RESOURCE = 12, 18, 21, 24
 CAP_PERFMON, CAP_BPF = 38, 39
-#: Supervisor: give gates' sockets to their users, with large buffers; start children that drop
-#: all this, in other root directories; end them. What its hooks take is added: for_hooks().
-SUPERVISOR = frozenset(
-    (CAP_CHOWN, CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_SYS_CHROOT, CAP_KILL)
-)
+#: Supervisor: large buffers for gates' sockets; start children that drop all this, in other root
+#: directories. What its hooks take is added: for_hooks().
+SUPERVISOR = frozenset((CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_SYS_CHROOT))
 #: Loader: programs for cgroups are network administration; the limit on locked memory before 5.11;
 #: a child that tries what maps take without privileges.
 LOADER = frozenset((CAP_NET_ADMIN, CAP_SYS_RESOURCE, CAP_SETUID, CAP_SETGID))

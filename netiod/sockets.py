@@ -13,6 +13,7 @@ from types import TracebackType
 
 from netioctl.wire.control import SOCKET_NAME
 from netioctl.wire.errors import AlreadyRunning, ConfigError, NetioError
+from netiod import acl
 from netiod.channel import OPERATORS
 
 LOCK_NAME = "netiod.lock"
@@ -38,14 +39,18 @@ def gate_path(run_dir: str, uid: int) -> str:
 class RunDirectory:
     """The directory `path`, held by this process alone from entry to exit.
 
+    `control`: descriptor of a control socket there that listens already, as systemd's do; it is
+    left where it is.
+
     Raises on entry:
         AlreadyRunning: another daemon holds it; nothing was touched.
         ConfigError: its path is too long, or others could put their own sockets there.
         NetioError: the system refuses.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, control: int | None = None) -> None:
         self.path = path
+        self._control = control
         self._made = False
         self._lock = -1
         #: Whether a daemon that was killed has left its sockets here.
@@ -84,9 +89,11 @@ class RunDirectory:
         """The control socket, which every user may connect to.
 
         Raises:
-            NetioError: it cannot be made.
+            NetioError: it cannot be made, or the one that is there is elsewhere.
         """
         path = control_path(self.path)
+        if self._control is not None:
+            return _given(self._control, path)
         try:
             return _listener(path, 0o666, _CONTROL_BACKLOG)
         except OSError as error:
@@ -105,10 +112,9 @@ class RunDirectory:
         listener = _listener(path, 0o600, _GATE_BACKLOG)
         try:
             if uid != OPERATORS:
-                os.chown(path, uid, -1)
+                acl.let_in(path, uid=uid)
             elif group is not None:
-                os.chown(path, 0, group)
-                os.chmod(path, 0o660)
+                acl.let_in(path, gid=group)
         except OSError:
             listener.close()
             self.remove_gate(uid)
@@ -136,6 +142,12 @@ class RunDirectory:
                 f"others than root may write to the run directory {self.path}: "
                 f"chown root {self.path} && chmod 755 {self.path}, or choose another"
             )
+        if not acl.are_possible(self.path):
+            self._let_go()
+            raise ConfigError(
+                f"the file system of the run directory {self.path} has no access control lists, "
+                "which say whose a stream is: choose one that has, such as tmpfs, with --run-dir"
+            )
 
     def _let_go(self) -> None:
         if self._lock >= 0:
@@ -157,7 +169,7 @@ class RunDirectory:
     def _socket_files(self) -> Iterator[str]:
         for name in os.listdir(self.path):
             is_gate = name.startswith("gate-") and name.endswith(".sock")
-            if is_gate or name == SOCKET_NAME:
+            if is_gate or (name == SOCKET_NAME and self._control is None):
                 yield os.path.join(self.path, name)
 
 
@@ -185,6 +197,23 @@ def _take_lock(run_dir: str) -> int:
                 "stop it, or choose another directory with --run-dir"
             ) from None
         os.close(lock)
+
+
+def _given(fd: int, path: str) -> socket.socket:
+    listener = socket.socket(fileno=fd)
+    try:
+        found = (
+            listener.getsockname() if listener.family == socket.AF_UNIX else listener.family.name
+        )
+        if isinstance(found, str) and os.path.realpath(found) == os.path.realpath(path):
+            return listener
+    except OSError as error:
+        found = error.strerror
+    listener.close()
+    raise NetioError(
+        f"systemd's socket netiod.socket listens on {found}, and netiod serves {path}: "
+        "change ListenStream= there, or run_dir in netiod.toml"
+    )
 
 
 def _listener(path: str, mode: int, backlog: int) -> socket.socket:

@@ -20,7 +20,7 @@ from netioctl import __version__
 from netioctl.wire.errors import NetioError, ProtocolError
 from netiod import channel, children, confine, descriptors, handover, ledger, logs, privileges
 from netiod.demand import Attacher
-from netiod.fdstore import FdStore
+from netiod.fdstore import FdStore, Inherited
 from netiod.gates import Gates
 from netiod.keeper import BrokerRun, Keeper
 from netiod.settings import Settings
@@ -33,6 +33,7 @@ _LOADER_LOG = logging.getLogger("netiod.loader")
 LOAD_TIME = 60.0
 #: Seconds between SIGTERM and SIGKILL to the children.
 GRACE = 2.0
+_NOTHING = Inherited({}, None)
 
 #: settings, channel: ends the process.
 LoaderRun = Callable[[Settings, socket.socket], object]
@@ -58,11 +59,11 @@ class Supervisor:
         settings: Settings,
         programs: Programs,
         notifier: Notifier,
-        inherited: dict[str, int] | None = None,
+        inherited: Inherited = _NOTHING,
     ) -> None:
-        """`inherited`: descriptors that an earlier process of this service left (fdstore)."""
+        """`inherited`: descriptors that systemd has for this service (fdstore)."""
         self._settings, self._programs, self._notifier = settings, programs, notifier
-        self._store, self._inherited = FdStore(notifier), inherited or {}
+        self._store, self._inherited = FdStore(notifier), inherited
         self._selector = selectors.DefaultSelector()
         self._signals = children.Signals()
         self._loader: int | None = None
@@ -73,6 +74,8 @@ class Supervisor:
         self._broker_channel: channel.Channel | None = None
         self._next_alive = 0.0
         self._was_ready = self._stopping = False
+        #: Of the processes without privileges.
+        self._uid = 0
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; leaves nothing behind, however it ends.
@@ -84,6 +87,7 @@ class Supervisor:
         """
         settings = self._settings
         account = privileges.find_account(settings.user)
+        self._uid = account.uid
         group = privileges.find_group(settings.group)
         with ExitStack() as stack:
             # First, so that no signal ends us with something left behind.
@@ -91,7 +95,7 @@ class Supervisor:
             proc = confine.as_starting_supervisor()
             if proc is not None:
                 stack.callback(os.close, proc)
-            directory = stack.enter_context(RunDirectory(settings.run_dir))
+            directory = stack.enter_context(RunDirectory(settings.run_dir, self._inherited.control))
             control = stack.enter_context(directory.control_listener())
             stack.enter_context(self._selector)
             self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
@@ -108,7 +112,7 @@ class Supervisor:
             _LOG.info("netiod %s starts on %s", __version__, settings.run_dir)
             children.prepare()
             try:
-                kept = self._store.restore(self._inherited, settings)
+                kept = self._store.restore(self._inherited.stored, settings)
                 if kept is None:
                     if directory.was_in_use:
                         _LOG.warning(
@@ -276,7 +280,7 @@ class Supervisor:
         self._leave_loader()
         left = {p for p in (self._loader, self._keeper.pid, *self._gates.pids()) if p is not None}
         for pid in left:
-            children.kill(pid, signal.SIGTERM)
+            children.kill(pid, signal.SIGTERM, self._uid)
         until = time.monotonic() + GRACE
         while left and time.monotonic() < until:
             with selectors.DefaultSelector() as selector:
@@ -286,7 +290,7 @@ class Supervisor:
             left = {pid for pid in left if children.reap(pid) is None}
         for pid in left:
             _LOG.warning("process %d does not end by itself: it is killed", pid)
-            children.kill(pid, signal.SIGKILL)
+            children.kill(pid, signal.SIGKILL, self._uid)
             os.waitpid(pid, 0)
         if self._loaded is not None:
             self._loaded.close()

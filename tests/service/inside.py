@@ -214,6 +214,14 @@ def main() -> None:
     viewer.wait()
     two.end()
 
+    say("the socket unit: who asks starts the service")
+    run("systemctl", "stop", "netiod")
+    run("systemctl", "start", "netiod.socket")
+    assert run("systemctl", "is-active", "netiod", ok=False).stdout == "inactive\n"
+    # Emulated, it takes longer to start than netioctl waits for an answer.
+    until(serves, "it serves who asks")
+    assert run("systemctl", "is-active", "netiod").stdout == "active\n"
+
     say("what it did stands in the journal")
     log = run("journalctl", "-u", "netiod", "-o", "cat").stdout
     assert re.search(rf"attach.*{one.pid}", log), log

@@ -24,6 +24,7 @@ from tests.system.conftest import (
     as_user,
     wait_until,
 )
+from tests.unit.access_list import access_list
 
 
 def test_two_users_each_see_only_their_own(daemon: Daemon, traffic: StartTraffic) -> None:
@@ -74,8 +75,7 @@ def test_a_gate_lets_only_its_own_user_in(daemon: Daemon, traffic: StartTraffic)
     one = traffic("stream", 10, uid=ALICE)
     watch = Watch(daemon, "--json", one.pid, uid=ALICE).wait_ready()
     path = daemon.run_dir / f"gate-{ALICE}.sock"
-    mode = path.stat()
-    assert (mode.st_uid, stat.S_IMODE(mode.st_mode)) == (ALICE, 0o600)
+    assert access_list(path) == f"root 6, uid {ALICE} 6, root's group 0, mask 6, others 0"
     code = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
     for uid, status in ((ALICE, 0), (BOB, 1)):
         command = [*as_user(uid), sys.executable, "-c", code]
@@ -128,9 +128,8 @@ def test_members_of_the_group_are_operators(
             check=False,
         )
         assert done.returncode == status, done.stderr
-    gate = (daemon.run_dir / "gate-operators.sock").stat()
-    assert (gate.st_uid, gate.st_gid) == (0, group.gr_gid)
-    assert stat.S_IMODE(gate.st_mode) == 0o660
+    found = access_list(daemon.run_dir / "gate-operators.sock")
+    assert found == f"root 6, root's group 0, gid {group.gr_gid} 6, mask 6, others 0"
 
 
 def test_the_socket_of_the_daemon_is_open_to_all_and_its_directory_to_none(

@@ -1,4 +1,5 @@
-"""The supervisor killed: with a service manager that keeps descriptors, and without one.
+"""The supervisor killed: with a service manager that keeps descriptors, and without one; and the
+control socket where that is the service manager's.
 
 What systemd does with them is played here (sd_notify(3), sd_listen_fds(3)); netiod, the kernel's
 programs and the traffic are real.
@@ -41,6 +42,8 @@ class Manager:
     def __init__(self, place: Path) -> None:
         self.path, self.said = place / "notify", b""
         self.kept: dict[str, int] = {}
+        #: What netiod.socket would listen on.
+        self.control: socket.socket | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.path))
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -76,8 +79,10 @@ class Manager:
         daemon.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONWARNINGS": "error"}
         daemon.log_path = run_dir.with_suffix(f".{time.monotonic_ns()}.log")
         arguments = ["-m", "netiod", "--run-dir", str(run_dir), "-v", *options]
-        fds = list(self.kept.values())
-        given = {"NOTIFY_SOCKET": str(self.path), "LISTEN_FDNAMES": ":".join(self.kept)}
+        passed = {} if self.control is None else {"control": self.control.fileno()}
+        passed.update(self.kept)
+        fds = list(passed.values())
+        given = {"NOTIFY_SOCKET": str(self.path), "LISTEN_FDNAMES": ":".join(passed)}
         with daemon.log_path.open("wb") as log:
             daemon.process = subprocess.Popen(
                 [sys.executable, "-c", _LAUNCH, str(len(fds)), *map(str, fds), *arguments],
@@ -88,6 +93,11 @@ class Manager:
                 stdout=log,
                 stderr=log,
             )
+        return daemon
+
+    def start_ready(self, run_dir: Path, *options: str) -> Daemon:
+        """One that serves."""
+        daemon = self.start(run_dir, *options)
         wait_until(daemon._ready, 20, "netiod is ready")
         return daemon
 
@@ -106,7 +116,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 def test_totals_are_unbroken_when_the_supervisor_is_killed(
     manager: Manager, traffic: StartTraffic, tmp_path: Path, backend: str
 ) -> None:
-    first = manager.start(tmp_path / "run", "--backend", backend)
+    first = manager.start_ready(tmp_path / "run", "--backend", backend)
     one = traffic("stream", 300_000)
     assert first.ctl("add", one.pid).returncode == 0
     one.start()
@@ -114,7 +124,7 @@ def test_totals_are_unbroken_when_the_supervisor_is_killed(
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     before = time.monotonic()
-    second = manager.start(tmp_path / "run", "--backend", backend)
+    second = manager.start_ready(tmp_path / "run", "--backend", backend)
     took = time.monotonic() - before
     try:
         assert "going on with the programs and totals" in second.log
@@ -131,11 +141,11 @@ def test_totals_are_unbroken_when_the_supervisor_is_killed(
 
 
 def test_what_was_kept_for_other_settings_is_given_up(manager: Manager, tmp_path: Path) -> None:
-    first = manager.start(tmp_path / "run")
+    first = manager.start_ready(tmp_path / "run")
     assert len(manager.kept) > 10
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
-    second = manager.start(tmp_path / "run", "--ring-size", "1M")
+    second = manager.start_ready(tmp_path / "run", "--ring-size", "1M")
     try:
         assert "is given up, totals included: it was made for other settings" in second.log
         assert second.status()["ring_size"] == 1 << 20
@@ -160,3 +170,46 @@ def test_without_a_manager_the_next_start_says_what_is_gone(
     assert second.stop() == 0
     third = start_daemon(run_dir=tmp_path / "run")
     assert "was killed" not in third.log
+
+
+def ask(path: Path) -> socket.socket:
+    """A request that has been sent, and its answer not read yet."""
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(20)
+    client.connect(str(path))
+    client.sendall(b'{"jsonrpc":"2.0","id":1,"method":"list"}\n')
+    return client
+
+
+def test_requests_wait_in_systemds_socket(manager: Manager, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir(mode=0o755)
+    path = run_dir / "control.sock"
+    with socket.socket(socket.AF_UNIX) as manager.control:
+        manager.control.bind(str(path))
+        manager.control.listen()
+        with ask(path) as early:
+            first = manager.start(run_dir)
+            assert b'"result"' in early.recv(65536)
+        assert "was killed" not in first.log
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        with ask(path) as between:
+            second = manager.start(run_dir)
+            assert b'"result"' in between.recv(65536)
+        wait_until(second._ready, 20, "netiod is ready")
+        assert second.stop() == 0
+        # It is systemd's still: the next request starts the next netiod.
+        assert {each.name for each in run_dir.iterdir()} == {"control.sock"}
+        with ask(path):
+            pass
+
+
+def test_systemds_socket_is_elsewhere(manager: Manager, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as manager.control:
+        manager.control.bind(str(tmp_path / "other.sock"))
+        manager.control.listen()
+        daemon = manager.start(tmp_path / "run")
+        assert daemon.process.wait(20) == 1
+    wrong = f"netiod.socket listens on {tmp_path}/other.sock, and netiod serves"
+    assert wrong in daemon.log

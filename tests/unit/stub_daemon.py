@@ -25,7 +25,7 @@ from netiod.systemd import Notifier
 #: Seconds after which a test gives up waiting.
 PATIENCE = 10.0
 #: A capability that the stub loader asks for in the broker's name.
-CAP_KILL = 5
+CAP_NET_ADMIN = 12
 
 
 def loader_with(fifo: Path) -> LoaderRun:
@@ -34,7 +34,7 @@ def loader_with(fifo: Path) -> LoaderRun:
     def run(_settings: Settings, to: socket.socket) -> NoReturn:
         handover.send_log(to, "hook one attached")
         link = os.open(fifo, os.O_WRONLY)
-        info = {"backend": {"name": "stub"}, "broker_capabilities": [CAP_KILL]}
+        info = {"backend": {"name": "stub"}, "broker_capabilities": [CAP_NET_ADMIN]}
         handover.send_loaded(to, info, {"map:a": 0, "link:a": link})
         os._exit(0)
 

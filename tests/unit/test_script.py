@@ -223,6 +223,7 @@ def test_install_and_uninstall_leave_nothing(tmp_path: Path, prefix: str) -> Non
         f"{at}/lib/netio/netioctl/__init__.py",
         f"{at}/lib/netio/bpf/event.h",
         f"{units}/systemd/system/netiod.service",
+        f"{units}/systemd/system/netiod.socket",
         f"{units}/sysusers.d/netio.conf",
         f"{units}/tmpfiles.d/netio.conf",
         "etc/netio/netiod.toml",

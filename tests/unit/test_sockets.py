@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +43,8 @@ def test_modes_whatever_the_umask(place: Path) -> None:
             listeners = held.control_listener(), held.gate_listener(7, None)
             paths = held.path, control_path(held.path), gate_path(held.path, 7)
             modes = [stat.S_IMODE(os.stat(path).st_mode) for path in paths]
-            assert modes == [0o755, 0o666, 0o600]
+            # The group's bits are the mask of the access list.
+            assert modes == [0o755, 0o666, 0o660]
             for listener in listeners:
                 listener.close()
         assert os.umask(0o077) == 0o077
@@ -54,6 +56,16 @@ def test_without_its_group_the_operators_gate_is_roots(place: Path) -> None:
     with RunDirectory(str(place / "run")) as held, held.gate_listener(OPERATORS, None):
         found = os.stat(gate_path(held.path, OPERATORS))
     assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, 0, 0o600)
+
+
+def test_a_file_system_without_access_lists(place: Path) -> None:
+    subprocess.run(["mount", "-t", "ramfs", "ramfs", place], check=True)
+    try:
+        with pytest.raises(ConfigError, match="no access control lists"):
+            RunDirectory(str(place / "run")).__enter__()
+        assert os.listdir(place) == []
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def test_a_gate_takes_the_place_of_the_last(place: Path) -> None:

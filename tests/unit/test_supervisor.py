@@ -20,7 +20,8 @@ from netiod.children import Backoff
 from netiod.settings import Settings
 from netiod.sockets import gate_path
 from tests.unit import stub_daemon
-from tests.unit.stub_daemon import CAP_KILL, PATIENCE, Daemon
+from tests.unit.access_list import access_list
+from tests.unit.stub_daemon import CAP_NET_ADMIN, PATIENCE, Daemon
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -92,9 +93,9 @@ def test_the_broker_has_what_it_needs_and_no_more(daemon: Daemon) -> None:
         seen = Path(f"/proc/{found['pid']}")
         # 0 to 2, listener, channel, the map, the ledger; and of its own making: selector, client.
         assert len(list((seen / "fd").iterdir())) == 9
-        assert f"CapPrm:\t{1 << CAP_KILL:016x}\n" in (seen / "status").read_text()
+        assert f"CapPrm:\t{1 << CAP_NET_ADMIN:016x}\n" in (seen / "status").read_text()
     assert found["uid"] == privileges.find_account("netio").uid
-    assert found["info"] == {"backend": {"name": "stub"}, "broker_capabilities": [CAP_KILL]}
+    assert found["info"] == {"backend": {"name": "stub"}, "broker_capabilities": [CAP_NET_ADMIN]}
     assert found["names"] == ["map:a", "file:ledger"]
     assert Path(f"/proc/{found['pid']}/comm").read_text() == "netiod-broker\n"
 
@@ -249,7 +250,7 @@ def test_gates_come_and_go(daemon: Daemon) -> None:
         client.tell("open 1")
         op, uid, first = client.hear()
         assert (op, uid) == (channel.GATE, 1)
-        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) == (0o600, 1)
+        assert access_list(path) == "root 6, uid 1 6, root's group 0, mask 6, others 0"
         os.kill(first, signal.SIGKILL)
         assert client.hear() == (channel.GATE_ENDED, 1, first)
         daemon.line("the gate of uid 1 was killed by SIGKILL; the next one comes in 0.1 s")
@@ -271,9 +272,9 @@ def test_the_operators_gate_is_their_groups(daemon: Daemon) -> None:
     with daemon.connect() as client:
         client.tell(f"open {channel.OPERATORS}")
         assert client.hear()[:2] == (channel.GATE, channel.OPERATORS)
-        found = (daemon.run_dir / "gate-operators.sock").stat()
+        found = access_list(daemon.run_dir / "gate-operators.sock")
     group = privileges.find_group("netio")
-    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o660, 0, group)
+    assert found == f"root 6, root's group 0, gid {group} 6, mask 6, others 0"
 
 
 def test_there_is_a_limit_on_gates(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
