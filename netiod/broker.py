@@ -58,7 +58,7 @@ class Broker:
         self.supervisor_pid = os.getppid()
         self._supervisor = supervisor
         self.kernel = Kernel(loaded.fds, loaded.info["ring_size"], loaded.info["meta_size"])
-        self.connections = Connections(self.kernel, settings.max_connections)
+        self.connections = Connections(self.kernel, settings.max_connections, self._owner)
         self.audit = Audit()
         stack.callback(self.audit.close)
         ledger = Ledger(loaded.fds.get(LEDGER), settings.max_pids)
@@ -142,6 +142,9 @@ class Broker:
             self._serve(0)
         self._tell_ending()
         return 0
+
+    def _owner(self, pid: int, start: int) -> int:
+        return self.holdings.owner(pid, start)
 
     def missed(self) -> int:
         """Operations that the hooks were not run for, at most."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from netioctl.wire import frames
@@ -12,16 +12,20 @@ from netiod.kernel import Kernel
 
 #: Above so many rows of a process one pass over the whole map beats a look-up for each.
 _SCAN_ABOVE = 1000
-#: When the map is this full, the connections idle longest make room, down to the second share.
+#: When the map is this full, connections make room, down to the second share.
 _FULL, _ROOM = 0.9, 0.6
 
 
 class Connections:
-    """Identities of connections by id, as packed entries of stream frames."""
+    """Identities of connections by id, as packed entries of stream frames.
 
-    def __init__(self, kernel: Kernel, most: int) -> None:
+    `owner` tells whose a process (PID, start time) is: the users share what room there is.
+    """
+
+    def __init__(self, kernel: Kernel, most: int, owner: Callable[[int, int], int]) -> None:
         self._kernel = kernel
         self._most = most
+        self._owner = owner
         self._entries: dict[int, bytes] = {}
         self._keys: dict[int, bytes] = {}
         self._by_process: dict[tuple[int, int], array[int]] = {}
@@ -116,7 +120,8 @@ class Connections:
                 yield self._words(conn["id"]), conn
 
     def _make_room(self) -> None:
-        """Fold the rows idle longest into their process's total, where they show as `other`.
+        """Fold rows into their process's total, where they show as `other`: of the users who have
+        most, those idle longest.
 
         A row that is deleted takes no total with it: a process's counters are kept apart, and
         `other` is what they hold more than the rows.
@@ -126,12 +131,29 @@ class Connections:
             conn = self._kernel.conn.unpack(value)
             if self._keys.get(conn["id"]) == key:
                 last[conn["id"]] = conn["last"]
-        idle = sorted(self._entries, key=lambda number: last.get(number, 0))
-        for number in idle[: max(0, len(idle) - int(self._most * _ROOM))]:
-            self._delete(number)
+        users: dict[int, list[int]] = {}
+        for process, numbers in self._by_process.items():
+            users.setdefault(self._owner(*process), []).extend(numbers)
+        share = fair_share([len(numbers) for numbers in users.values()], int(self._most * _ROOM))
+        for own in users.values():
+            own.sort(key=lambda number: last.get(number, 0), reverse=True)
+            for number in own[share:]:
+                self._delete(number)
         for process, numbers in list(self._by_process.items()):
             kept = array("I", (n for n in numbers if n in self._entries))
             if kept:
                 self._by_process[process] = kept
             else:
                 del self._by_process[process]
+
+
+def fair_share(counts: Sequence[int], room: int) -> int:
+    """How much each may keep so that all have room: who has less than that keeps everything, and
+    leaves the rest to those who have more."""
+    ordered = sorted(counts)
+    for at, count in enumerate(ordered):
+        share = room // (len(ordered) - at)
+        if count > share:
+            return share
+        room -= count
+    return ordered[-1] if ordered else 0

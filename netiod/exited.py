@@ -19,6 +19,8 @@ class Exited:
         self._most = most
         self._by_pid: dict[int, Holding] = {}
         self._by_uid: dict[int, deque[Holding]] = {}
+        #: time.monotonic() until which each is kept: the time of day may step.
+        self._until: dict[Holding, float] = {}
 
     def get(self, pid: int) -> Holding | None:
         """The latest of that number."""
@@ -33,23 +35,26 @@ class Exited:
         before = self._by_pid.get(holding.pid)
         if before is not None:
             self._by_uid[before.uid].remove(before)
+            del self._until[before]
+        age = time.time() - holding.exited if holding.exited is not None else 0.0
+        self._until[holding] = time.monotonic() + KEEP_EXITED - max(age, 0.0)
         self._by_pid[holding.pid] = holding
         own = self._by_uid.setdefault(holding.uid, deque())
         own.append(holding)
         gone = [before] if before is not None else []
         if holding.uid != 0 and len(own) > self._most:
             oldest = own.popleft()
-            del self._by_pid[oldest.pid]
+            del self._by_pid[oldest.pid], self._until[oldest]
             gone.append(oldest)
         return gone
 
     def expire(self) -> Iterator[Holding]:
         """Take out what has been here for KEEP_EXITED."""
-        now = time.time()
+        now = time.monotonic()
         for uid, own in list(self._by_uid.items()):
-            while own and own[0].exited is not None and now - own[0].exited > KEEP_EXITED:
+            while own and now > self._until[own[0]]:
                 oldest = own.popleft()
-                del self._by_pid[oldest.pid]
+                del self._by_pid[oldest.pid], self._until[oldest]
                 yield oldest
             if not own:
                 del self._by_uid[uid]

@@ -137,6 +137,13 @@ class Holdings:
         # Looked at anew, for what it counts from now on may not be theirs to see.
         return caller.operator or holding.exited is not None or self.guard.verify(holding)
 
+    def owner(self, pid: int, start: int) -> int:
+        """Whose a process is: the real uid when it was attached; root's where that is not known."""
+        for found in (self.living.get(pid), self._exited.get(pid)):
+            if found is not None and found.start == start:
+                return found.uid
+        return 0
+
     def all(self, caller: Caller) -> list[Holding]:
         """Every holding that `caller` may see as far as is known, living ones first, by PID."""
         return [

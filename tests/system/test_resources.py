@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import TOP, Daemon, StartDaemon, StartTraffic, wait_until
+from tests.system.conftest import ALICE, BOB, TOP, Daemon, StartDaemon, StartTraffic, wait_until
 
 _MB = 1 << 20
 
@@ -38,6 +38,21 @@ def test_two_hundred_thousand_connections_leave_memory_bounded_and_totals_exact(
     status = daemon.status()
     assert status["connections"] <= 20_000
     assert memory(daemon) - before < 64 * _MB
+
+
+def test_a_user_with_many_connections_takes_no_rows_from_others(
+    start_daemon: StartDaemon, traffic: StartTraffic
+) -> None:
+    daemon = start_daemon("--max-connections", 20_000)
+    hers, his = traffic("many_peers", 1_000, uid=ALICE), traffic("many_peers", 100_000, uid=BOB)
+    daemon.ctl("add", hers.pid, his.pid)
+    said = hers.run()
+    assert his.run()["sent"] == daemon.summary(his.pid)["total"]["sent_bytes"]
+    assert daemon.status()["connections"] <= 20_000
+    rows = daemon.summary(hers.pid)["connections"]
+    assert not any(row["family"] == "other" for row in rows)
+    assert len(rows) == 1_000
+    assert sum(row["sent_bytes"] for row in rows) == said["sent"]
 
 
 def test_ten_thousand_processes(start_daemon: StartDaemon, traffic: StartTraffic) -> None:
