@@ -6,12 +6,15 @@ whoever breaks it has broken their own stream.
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import zmq
 
+from netioctl.wire.errors import NetioError
 from netioctl.wire.frames import MAX_FRAME
 
 #: Bytes of address space. 32 viewers who have all stopped hold 32 x 64 frames of 64 KiB.
@@ -54,9 +57,28 @@ def run(listener: socket.socket, path: str, data: socket.socket, context: Contex
     """
     _limit(resource.RLIMIT_AS, MEMORY_LIMIT)
     _limit(resource.RLIMIT_NOFILE, VIEWERS_LIMIT)
-    with context, context.socket(zmq.PUB) as pub:
-        _serve(pub, listener, path, data)
+    with context:
+        _try_a_thread()
+        with context.socket(zmq.PUB) as pub:
+            _serve(pub, listener, path, data)
     return 0
+
+
+def _try_a_thread() -> None:
+    """libzmq, which starts two, aborts where it cannot.
+
+    Raises:
+        NetioError: there can be none.
+    """
+    try:
+        thread = threading.Thread(target=int)
+        thread.start()
+    except RuntimeError:
+        raise NetioError(
+            f"no thread can be started: uid {os.getuid()} has as many processes as it may "
+            "(RLIMIT_NPROC), or the service has (TasksMax): end some, or raise that"
+        ) from None
+    thread.join()
 
 
 def _serve(pub: zmq.Socket[bytes], listener: socket.socket, path: str, data: socket.socket) -> None:

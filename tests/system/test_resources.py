@@ -157,6 +157,26 @@ def test_too_few_descriptors_refuse_new_clients_and_harm_no_other(
     kept.close()
 
 
+@pytest.mark.faults
+def test_no_process_more_for_the_user_is_told_and_heals(
+    start_daemon: StartDaemon, traffic: StartTraffic
+) -> None:
+    daemon = start_daemon(setup="import resource as r; r.setrlimit(r.RLIMIT_NPROC, (0, 100))")
+    one = traffic("unix_pair")
+    done = daemon.ctl("watch", "--duration", "1", one.pid)
+    assert done.returncode != 0
+    wait_until(lambda: "the operators' gate ended with status 1" in daemon.log, 10, "it is told")
+    assert "no thread can be started: uid " in daemon.log
+    assert "(RLIMIT_NPROC)" in daemon.log
+    # All that needs no stream goes on; and streams do, once there is room.
+    assert daemon.ctl("add", one.pid).returncode == 0
+    said = one.run()
+    assert daemon.summary(one.pid)["total"]["sent_bytes"] == said["sent"]
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NPROC, (100, 100))
+    done = daemon.ctl("watch", "--summary", "--duration", "1", one.pid)
+    assert done.returncode == 0, done.stderr
+
+
 def test_no_memory_for_a_map_is_one_line(tmp_path: Path) -> None:
     limits = Path("/sys/fs/cgroup/memory")
     if not (limits / "memory.limit_in_bytes").exists():
