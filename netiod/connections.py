@@ -43,6 +43,8 @@ class Connections:
         """Take in a struct meta_conn or meta_unix."""
         names = record.get("names")
         self._add(record["id"], record["key"], record["peer_pid"], record["ident"], names)
+        if len(self._entries) > self._most * _FULL:
+            self._make_room()
 
     def _add(
         self, number: int, key: bytes, peer_pid: int, ident: bytes, names: bytes | None
@@ -60,8 +62,6 @@ class Connections:
         entry = frames.Entry(number, peer_pid, ident, local, remote, comm)
         self._entries[number] = frames.pack_entry(entry)
         self._keys[number] = key
-        if len(self._entries) > self._most * _FULL:
-            self._make_room()
 
     def rows(self, pid: int, start: int) -> Iterator[tuple[Connection, dict[str, Any]]]:
         """Each connection of a process in words, with its counters (struct conn).

@@ -14,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from tests.soak import week
 from tests.soak.abuse import P99_MS, AbuseError, Scene
 from tests.soak.abuser import KINDS
 from tests.soak.fuzz import Fuzz, FuzzError
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _fuzz(scene, range(options.first, options.first + options.cases))
             failures = [text for kind in options.only for text in _abuse(scene, kind, options)]
             failures += scene.defects()
+        failures += _week(options.connections)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return _Exit.INTERRUPTED
@@ -87,6 +89,21 @@ def _abuse(scene: Scene, kind: str, options: argparse.Namespace) -> list[str]:
     return [f"{kind}: {text}" for text in seen.complaints(P99_MS)]
 
 
+def _week(connections: int) -> list[str]:
+    if not connections:
+        return []
+
+    def progress(done: int, memory: int) -> None:
+        text = f"week: {done:,} of {connections:,} connections, {memory >> 20} MB"
+        print(text, file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="netio-soak-") as name:
+        Path(name).chmod(0o755)
+        wrong = week.run(Path(name) / "run", connections, progress)
+    print(f"week: {connections:,} connections, {'; '.join(wrong) or 'totals exact'}", flush=True)
+    return [f"week: {text}" for text in wrong]
+
+
 def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
@@ -95,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="netio soak",
         description="Abuse a netiod of its own as an ordinary user, and see whether another user "
-        "notices: first requests made at random, then each kind of abuse for a while.",
+        "notices: first requests made at random, then each kind of abuse for a while. Then have it "
+        "count a week's connections.",
         epilog="Exit status: 0 nobody noticed; 1 somebody did, stderr says how; 77 not root; "
         "130 interrupted.",
     )
@@ -108,6 +126,13 @@ def _parser() -> argparse.ArgumentParser:
         default=SECONDS,
         metavar="N",
         help=f"of each kind of abuse (default {SECONDS})",
+    )
+    add(
+        "--connections",
+        type=int,
+        default=week.CONNECTIONS,
+        metavar="N",
+        help=f"of a week (default {week.CONNECTIONS:,}; 0: leave it out)",
     )
     add(
         "--only",
