@@ -230,10 +230,10 @@ def test_the_loader_gives_up_what_it_can(start_daemon: StartDaemon) -> None:
                         seen.append((caps("CapEff"), where, caps("CapBnd")))
 
     def newest() -> list[int]:
-        pids = [int(p) for p in os.listdir("/proc") if p.isdigit()]
-        return [p for p in pids if p > own]
+        # Numbers begin anew at some point, so a new process may have a lower one.
+        return [int(p) for p in os.listdir("/proc") if p.isdigit() and p not in before]
 
-    own = os.getpid()
+    before = set(os.listdir("/proc"))
     thread = threading.Thread(target=look)
     thread.start()
     try:
