@@ -6,15 +6,14 @@ compiled anew with the next one, because BCC's maps belong to one compilation.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
 from netiod import attach, backends, hooks
 from netiod.features import Features
+from netiod.words import Words
 
 #: Compiles C files of bpf/hooks together with what every back-end needs: a bcc.BPF.
 Compile = Callable[[tuple[str, ...]], Any]
@@ -81,9 +80,11 @@ def assemble(
     kernel: Features,
     compile_: Compile,
     log: Log,
+    words: Words,
     without: Container[str] = (),
 ) -> Assembled:
-    """Attach `backend` by the best ways that this kernel has, `without` the parts of those names.
+    """Attach `backend` by the best ways that this kernel has, `without` the parts of those names;
+    what bcc and clang print meanwhile goes to `words`.
 
     Raises:
         Unavailable: it cannot be had on this kernel.
@@ -94,7 +95,8 @@ def assemble(
         ways = _choose(backend, kernel, refused, partial)
         ways = {name: way for name, way in ways.items() if name not in without}
         try:
-            return _attach(backend, ways, kernel, (refused, partial, without), compile_, log)
+            state = (refused, partial, without)
+            return _attach(backend, ways, kernel, state, compile_, log, words)
         except _Refused as error:
             log(f"back-end {backend.name}: {error}")
             refused[id(error.way)] = str(error)
@@ -133,10 +135,11 @@ def _attach(
     state: tuple[dict[int, str], set[int], Container[str]],
     compile_: Compile,
     log: Log,
+    words: Words,
 ) -> Assembled:
     refused, partial, without = state
     sources = tuple(dict.fromkeys(name for way in ways.values() for name in way.sources))
-    with _stderr_kept() as text:
+    with words.caught() as text:
         try:
             made = Assembled(backend, compile_(sources))
         except Exception as error:
@@ -212,19 +215,6 @@ def _attach_hook(
     log(f"hook {hook.name} not attached: {why}" + (f"; not seen: {hook.cost}" * bool(hook.cost)))
     if hook.cost:
         made.lacks(hook.name, why, hook.cost, hook.uncounted and hook not in backends.COMMON)
-
-
-@contextlib.contextmanager
-def _stderr_kept() -> Iterator[Callable[[], str]]:
-    """What bcc and clang print to descriptor 2 goes to a file; yields a function that reads it."""
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield lambda: os.pread(sink.fileno(), 1 << 20, 0).decode("utf-8", "replace")
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def _short(error: Exception) -> str:

@@ -23,6 +23,7 @@ from netiod.features import Features, check_ring_buffer
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
+from netiod.words import Words
 
 #: Bytes of the ring that carries new connections and exits: about 3,000 a batch.
 META_RING = 1 << 20
@@ -48,8 +49,9 @@ _ARCH = {"x86_64": "x86", "aarch64": "arm64"}
 _CAP_SYS_ADMIN, _CAP_BPF = 21, 39
 
 
-def run(settings: Settings, channel: socket.socket) -> NoReturn:
+def run(settings: Settings, channel: socket.socket, words: Words) -> NoReturn:
     """Load the best back-end that `settings` allow and send it over `channel`; does not return.
+    What libraries print goes to `words`.
 
     Leaves by os._exit in every case: bcc would detach the programs at a normal exit.
     """
@@ -57,7 +59,7 @@ def run(settings: Settings, channel: socket.socket) -> NoReturn:
 
     status = 1
     try:
-        info, fds = load(settings, lambda text: send_log(channel, text))
+        info, fds = load(settings, lambda text: send_log(channel, text), words)
         send_loaded(channel, info, fds)
         status = 0
     except NetioError as error:
@@ -68,7 +70,7 @@ def run(settings: Settings, channel: socket.socket) -> NoReturn:
         os._exit(status)
 
 
-def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
+def load(settings: Settings, log: Any, words: Words) -> tuple[dict[str, Any], dict[str, int]]:
     """Compile, load and attach; (what `status` shows, descriptors by name).
 
     Names of descriptors: `map:NAME`, `prog:FUNCTION`, `link:FUNCTION`.
@@ -104,7 +106,7 @@ def load(settings: Settings, log: Any) -> tuple[dict[str, Any], dict[str, int]]:
 
     def assembled(backend: hooks.Backend) -> Assembled:
         return assemble(
-            backend, kernel, lambda c: _compile(c, kernel, kernel_h, settings), log, without
+            backend, kernel, lambda c: _compile(c, kernel, kernel_h, settings), log, words, without
         )
 
     for backend in wanted:

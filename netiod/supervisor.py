@@ -26,6 +26,7 @@ from netiod.keeper import BrokerRun, Keeper
 from netiod.settings import Settings
 from netiod.sockets import RunDirectory, control_path
 from netiod.systemd import Notifier
+from netiod.words import Words
 
 _LOG = logging.getLogger("netiod.supervisor")
 _LOADER_LOG = logging.getLogger("netiod.loader")
@@ -35,8 +36,8 @@ LOAD_TIME = 60.0
 GRACE = 2.0
 _NOTHING = Inherited({}, None)
 
-#: settings, channel: ends the process.
-LoaderRun = Callable[[Settings, socket.socket], object]
+#: settings, channel, where libraries print to: ends the process.
+LoaderRun = Callable[[Settings, socket.socket, Words], object]
 
 
 class Programs(NamedTuple):
@@ -68,6 +69,7 @@ class Supervisor:
         self._signals = children.Signals()
         self._loader: int | None = None
         self._loader_end: socket.socket | None = None
+        self._words: Words | None = None
         self._load_until = 0.0
         self._loaded: handover.Loaded | None = None
         self._attacher: Attacher | None = None
@@ -162,17 +164,20 @@ class Supervisor:
 
     def _start_loader(self) -> None:
         ours, theirs = descriptors.pair()
+        words = self._words = Words()
         settings, program = self._settings, self._programs.loader
         parent = os.getpid()
 
         def body() -> int:
             confine.as_loader(parent)
-            program()(settings, theirs)
+            program()(settings, theirs, words)
             return 1
 
         with theirs:
             try:
-                self._loader = children.fork("netiod-loader", body, (theirs.fileno(),))
+                self._loader = children.fork(
+                    "netiod-loader", body, (theirs.fileno(), words.fileno())
+                )
             except OSError as error:
                 ours.close()
                 raise NetioError(f"cannot start the loader: {error.strerror}") from error
@@ -226,15 +231,18 @@ class Supervisor:
         # Its last words may not have been read yet.
         self._on_loader()
         if self._loaded is None:
-            raise NetioError(
-                f"loading the BPF programs failed: the loader {how}; netiod -v says more"
-            )
+            said = self._words.last() if self._words else ""
+            more = f": {said}" if said else "; netiod -v says how far it came"
+            raise NetioError(f"loading the BPF programs failed: the loader {how}{more}")
 
     def _leave_loader(self) -> None:
         if self._loader_end is not None:
             self._unwatch_loader()
             self._loader_end.close()
             self._loader_end = None
+        if self._words is not None:
+            self._words.close()
+            self._words = None
 
     def _unwatch_loader(self) -> None:
         end = self._loader_end

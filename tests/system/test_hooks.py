@@ -17,7 +17,7 @@ _LOAD = """
 import json, os, sys
 from dataclasses import replace
 from netioctl.wire.errors import NetioError
-from netiod import backends, loader, settings
+from netiod import backends, loader, settings, words
 
 def rename(point, new):
     '''Have all back-ends look for `point` under a name that no kernel has.'''
@@ -33,7 +33,7 @@ def rename(point, new):
 
 {setup}
 try:
-    info, _ = loader.load(settings.Settings(backend={backend!r}), lambda _: None)
+    info, _ = loader.load(settings.Settings(backend={backend!r}), lambda _: None, words.Words())
     print(json.dumps(info["backend"]), flush=True)
 except NetioError as error:
     print(json.dumps(dict(error=str(error))), flush=True)

@@ -21,6 +21,7 @@ from netiod.keeper import BrokerRun
 from netiod.settings import Settings
 from netiod.supervisor import LoaderRun, Programs, Supervisor
 from netiod.systemd import Notifier
+from netiod.words import Words
 
 #: Seconds after which a test gives up waiting.
 PATIENCE = 10.0
@@ -31,7 +32,7 @@ CAP_NET_ADMIN = 12
 def loader_with(fifo: Path) -> LoaderRun:
     """Loads nothing, but hands over as a link the writing end of `fifo`."""
 
-    def run(_settings: Settings, to: socket.socket) -> NoReturn:
+    def run(_settings: Settings, to: socket.socket, _words: Words) -> NoReturn:
         handover.send_log(to, "hook one attached")
         link = os.open(fifo, os.O_WRONLY)
         info = {"backend": {"name": "stub"}, "broker_capabilities": [CAP_NET_ADMIN]}

@@ -12,6 +12,7 @@ from netiod import assemble, attach, backends
 from netiod.assemble import Assembled, Unavailable
 from netiod.features import Features
 from netiod.hooks import CGROUP, FENTRY, FEXIT, RAW, Backend, Hook, Part, Way
+from netiod.words import Words
 
 
 class _Bpf:
@@ -55,7 +56,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> _Kernel:
 
 
 def run(backend: Backend, kernel: _Kernel, without: tuple[str, ...] = ()) -> Assembled:
-    return assemble.assemble(backend, kernel.features, _Bpf, lambda _: None, without)
+    return assemble.assemble(backend, kernel.features, _Bpf, lambda _: None, Words(), without)
 
 
 def one(point: str, kind: str = RAW, **more: Any) -> Hook:
@@ -162,7 +163,11 @@ def test_what_does_not_compile_is_not_tried_again(kernel: _Kernel) -> None:
 
     with pytest.raises(Unavailable, match=r"does not compile: main.c:3:1: error: expected"):
         assemble.assemble(
-            Backend("x", (Part("p", (FIRST, SECOND)),)), kernel.features, broken, lambda _: None
+            Backend("x", (Part("p", (FIRST, SECOND)),)),
+            kernel.features,
+            broken,
+            lambda _: None,
+            Words(),
         )
 
 

@@ -19,6 +19,7 @@ from netiod import channel, gates, handover, privileges
 from netiod.children import Backoff
 from netiod.settings import Settings
 from netiod.sockets import gate_path
+from netiod.words import Words
 from tests.unit import stub_daemon
 from tests.unit.access_list import access_list
 from tests.unit.stub_daemon import CAP_NET_ADMIN, PATIENCE, Daemon
@@ -192,7 +193,7 @@ def test_a_directory_that_was_there_stays(place: Path, start: Start) -> None:
 
 
 def test_a_loader_that_fails(start: Start) -> None:
-    def failing(_settings: Settings, to: socket.socket) -> NoReturn:
+    def failing(_settings: Settings, to: socket.socket, _words: Words) -> NoReturn:
         handover.send_error(to, PrerequisiteError("install something"))
         os._exit(1)
 
@@ -207,12 +208,22 @@ def test_a_loader_that_fails(start: Start) -> None:
     [(os.abort, "was killed by SIGABRT"), (lambda: os._exit(0), "ended with status 0")],
 )
 def test_a_loader_that_dies(start: Start, end: Callable[[], None], how: str) -> None:
-    daemon = start(loader=lambda: lambda _settings, _to: end())
+    daemon = start(loader=lambda: lambda _settings, _to, _words: end())
     daemon.line(f"NetioError: loading the BPF programs failed: the loader {how}")
 
 
+def test_the_last_words_of_a_loader_are_told(start: Start) -> None:
+    def out_of_memory(_settings: Settings, _to: socket.socket, words: Words) -> None:
+        with words.caught():
+            os.write(2, b"warning: something\nLLVM ERROR: out of \x1bmemory\n\n")
+            os.abort()
+
+    daemon = start(loader=lambda: out_of_memory)
+    daemon.line("the loader was killed by SIGABRT: LLVM ERROR: out of ?memory")
+
+
 def test_stop_while_loading(start: Start) -> None:
-    def endless(_settings: Settings, to: socket.socket) -> None:
+    def endless(_settings: Settings, to: socket.socket, _words: Words) -> None:
         handover.send_log(to, "loading")
         signal.pause()
 
