@@ -10,34 +10,26 @@ import logging
 import os
 import selectors
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
 
 from netioctl import __version__
-from netioctl.wire.errors import NetioError, ProtocolError
-from netiod import channel, children, confine, descriptors, handover, ledger, logs, privileges
+from netiod import channel, children, confine, handover, ledger, logs, privileges
 from netiod.demand import Attacher
 from netiod.fdstore import FdStore, Inherited
 from netiod.gates import Gates
 from netiod.keeper import BrokerRun, Keeper
+from netiod.loading import LoaderRun, Loading
 from netiod.settings import Settings
 from netiod.sockets import RunDirectory, control_path
 from netiod.systemd import Notifier
-from netiod.words import Words
 
 _LOG = logging.getLogger("netiod.supervisor")
-_LOADER_LOG = logging.getLogger("netiod.loader")
-#: Seconds that the loader may take: slow machines compile for some ten.
-LOAD_TIME = 60.0
 #: Seconds between SIGTERM and SIGKILL to the children.
 GRACE = 2.0
 _NOTHING = Inherited({}, None)
-
-#: settings, channel, where libraries print to: ends the process.
-LoaderRun = Callable[[Settings, socket.socket, Words], object]
 
 
 class Programs(NamedTuple):
@@ -67,10 +59,7 @@ class Supervisor:
         self._store, self._inherited = FdStore(notifier), inherited
         self._selector = selectors.DefaultSelector()
         self._signals = children.Signals()
-        self._loader: int | None = None
-        self._loader_end: socket.socket | None = None
-        self._words: Words | None = None
-        self._load_until = 0.0
+        self._loading = Loading(settings, programs.loader, self._selector, self._take)
         self._loaded: handover.Loaded | None = None
         self._attacher: Attacher | None = None
         self._broker_channel: channel.Channel | None = None
@@ -121,7 +110,7 @@ class Supervisor:
                             "the netiod before this one was killed: what it counted is gone, and "
                             "what was added must be added again"
                         )
-                    self._start_loader()
+                    self._loading.start()
                 self._keeper.start()
                 if kept is not None:
                     _LOG.info("going on with the programs and totals of the netiod before")
@@ -134,7 +123,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        deadlines = [self._keeper.deadline(), self._gates.deadline(), self._loader_deadline()]
+        deadlines = [self._keeper.deadline(), self._gates.deadline(), self._loading.deadline()]
         if self._notifier.interval is not None:
             deadlines.append(self._next_alive)
         soonest = min((d for d in deadlines if d is not None), default=None)
@@ -147,67 +136,16 @@ class Supervisor:
         if self._notifier.interval is not None and now >= self._next_alive:
             self._notifier.alive()
             self._next_alive = now + self._notifier.interval
-        until = self._loader_deadline()
-        if until is not None and until <= now:
-            raise NetioError(f"loading the BPF programs took more than {LOAD_TIME:.0f} s")
+        self._loading.tick(now)
 
     def _on_signals(self) -> None:
         numbers = self._signals.read()
         if numbers & {signal.SIGTERM, signal.SIGINT}:
             self._stopping = True
         if signal.SIGCHLD in numbers:
-            self._reap_loader()
+            self._loading.reap()
             self._keeper.reap()
             self._gates.reap()
-
-    # --- loader -------------------------------------------------------------------------------
-
-    def _start_loader(self) -> None:
-        ours, theirs = descriptors.pair()
-        words = self._words = Words()
-        settings, program = self._settings, self._programs.loader
-        parent = os.getpid()
-
-        def body() -> int:
-            confine.as_loader(parent)
-            program()(settings, theirs, words)
-            return 1
-
-        with theirs:
-            try:
-                self._loader = children.fork(
-                    "netiod-loader", body, (theirs.fileno(), words.fileno())
-                )
-            except OSError as error:
-                ours.close()
-                raise NetioError(f"cannot start the loader: {error.strerror}") from error
-        ours.setblocking(False)
-        self._loader_end = ours
-        self._load_until = time.monotonic() + LOAD_TIME
-        self._selector.register(ours, selectors.EVENT_READ, self._on_loader)
-
-    def _loader_deadline(self) -> float | None:
-        return None if self._loader_end is None else self._load_until
-
-    def _on_loader(self) -> None:
-        while self._loader_end is not None:
-            try:
-                message = handover.receive(self._loader_end)
-            except BlockingIOError:
-                return
-            except ProtocolError as error:
-                raise NetioError(f"loading the BPF programs failed: {error}") from error
-            if isinstance(message, handover.Log):
-                _LOADER_LOG.debug("%s", message.text)
-            elif isinstance(message, handover.Failure):
-                raise message.error
-            elif isinstance(message, handover.Loaded):
-                self._leave_loader()
-                self._take(message)
-            else:
-                # The end without a result: its death says how.
-                self._unwatch_loader()
-                return
 
     def _take(self, loaded: handover.Loaded) -> None:
         """What was loaded is there: ours to hold, the broker's to use."""
@@ -222,32 +160,6 @@ class Supervisor:
             broker=loaded.info.get("broker_capabilities", ()),
         )
         self._keeper.hand_over(loaded)
-
-    def _reap_loader(self) -> None:
-        how = None if self._loader is None else children.reap(self._loader)
-        if how is None:
-            return
-        self._loader = None
-        # Its last words may not have been read yet.
-        self._on_loader()
-        if self._loaded is None:
-            said = self._words.last() if self._words else ""
-            more = f": {said}" if said else "; netiod -v says how far it came"
-            raise NetioError(f"loading the BPF programs failed: the loader {how}{more}")
-
-    def _leave_loader(self) -> None:
-        if self._loader_end is not None:
-            self._unwatch_loader()
-            self._loader_end.close()
-            self._loader_end = None
-        if self._words is not None:
-            self._words.close()
-            self._words = None
-
-    def _unwatch_loader(self) -> None:
-        end = self._loader_end
-        if end is not None and end in self._selector.get_map():
-            self._selector.unregister(end)
 
     # --- broker -------------------------------------------------------------------------------
 
@@ -285,8 +197,10 @@ class Supervisor:
     def _stop(self) -> None:
         """End the children in order, then let go of what is loaded: programs are detached."""
         self._notifier.stopping()
-        self._leave_loader()
-        left = {p for p in (self._loader, self._keeper.pid, *self._gates.pids()) if p is not None}
+        self._loading.close()
+        left = {
+            p for p in (self._loading.pid, self._keeper.pid, *self._gates.pids()) if p is not None
+        }
         for pid in left:
             children.kill(pid, signal.SIGTERM, self._uid)
         until = time.monotonic() + GRACE

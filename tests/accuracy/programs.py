@@ -29,8 +29,8 @@ _OPERATION = 90.0
 #: netiod, which gives its loader that time, too.
 _START = f"""
 import sys
-from netiod import main, supervisor
-supervisor.LOAD_TIME = {_PATIENCE}
+from netiod import loading, main
+loading.LOAD_TIME = {_PATIENCE}
 sys.exit(main.main())
 """
 

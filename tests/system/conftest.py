@@ -127,7 +127,7 @@ class Daemon:
         self.run_dir = run_dir
         if PATIENCE > 1:
             setup = setup or "pass"
-            setup += f"; from netiod import supervisor; supervisor.LOAD_TIME *= {PATIENCE}"
+            setup += f"; from netiod import loading; loading.LOAD_TIME *= {PATIENCE}"
         start = f"{setup}; import sys; from netiod.main import main; sys.exit(main())"
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

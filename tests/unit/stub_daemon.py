@@ -18,8 +18,9 @@ from typing import NoReturn
 from netioctl.wire.errors import NetioError
 from netiod import channel, children, handover, logs
 from netiod.keeper import BrokerRun
+from netiod.loading import LoaderRun
 from netiod.settings import Settings
-from netiod.supervisor import LoaderRun, Programs, Supervisor
+from netiod.supervisor import Programs, Supervisor
 from netiod.systemd import Notifier
 from netiod.words import Words
 
