@@ -39,7 +39,7 @@ def attach(bpf: Any, hook: Hook) -> int:
     Raises:
         Exception: whatever bcc raises, often with a reason on stderr only.
     """
-    program, point = hook.program.encode(), hook.point.encode()
+    program, point = program_name(bpf, hook), hook.point.encode()
     if hook.kind == RAW:
         bpf.attach_raw_tracepoint(tp=point, fn_name=program)
         return int(bpf.raw_tracepoint_fds[point])
@@ -60,6 +60,16 @@ def attach(bpf: Any, hook: Hook) -> int:
         bpf.attach_kretfunc(fn_name=program)
         return int(bpf.kfunc_exit_fds[program])
     raise ValueError(hook.kind)
+
+
+def program_name(bpf: Any, hook: Hook) -> bytes:
+    """What bcc knows the program of a hook by; of which module a function is, since 0.28."""
+    name = hook.program.encode()
+    if hook.kind not in (FENTRY, FEXIT):
+        return name
+    kind, _, function = name.partition(b"__")
+    qualified = b"__vmlinux__".join((kind, function))
+    return qualified if bpf.has(qualified) else name
 
 
 def tracepoint_id(point: str) -> int:

@@ -135,9 +135,14 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
     """A bcc.BPF of C files below bpf/hooks: one text, because BCC rewrites map calls only in its
     main file."""
     from bcc import BPF
+    from bcc.libbcc import lib
 
     class Unattached(BPF):  # type: ignore[misc]
         """bcc would attach by function name, and give up where one fails."""
+
+        def has(self, name: bytes) -> bool:
+            """Is there a program of that name?"""
+            return bool(lib.bpf_function_start(self.module, name))
 
         def _trace_autoload(self) -> None:
             pass
@@ -184,7 +189,7 @@ def _describe(
     """What load() returns."""
     fds = {f"map:{name}": found.bpf[name.encode()].map_fd for name in _MAPS}
     for hook, link in found.links.items():
-        fds[f"prog:{hook.name}"] = found.bpf.funcs[hook.program.encode()].fd
+        fds[f"prog:{hook.name}"] = found.bpf.funcs[attach.program_name(found.bpf, hook)].fd
         fds[f"link:{hook.name}"] = link
     profile = attach.kprobe_profile() if found.has_kretprobes else None
     if profile is not None:

@@ -9,7 +9,13 @@
 /* Arguments come as 64-bit words; a return value stands behind the last of them. */
 #define WANTED u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32); \
 	if (!wanted) return 0
+/* BCC finds a function by its program's name: since 0.28, which has the macro, by module, too. */
+#ifdef MODULE_KFUNC_PROBE
+#define ENTRY(name) int kfunc__vmlinux__##name(unsigned long long *ctx)
+#define RETURN(name) int kretfunc__vmlinux__##name(unsigned long long *ctx)
+#else
 #define ENTRY(name) int kfunc__##name(unsigned long long *ctx)
-#define ARG(i) ctx[i]
 #define RETURN(name) int kretfunc__##name(unsigned long long *ctx)
+#endif
+#define ARG(i) ctx[i]
 #define RESULT(nargs) ctx[nargs]

@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     root = userland.fetch(options.userland, options.renew, _say) if options.userland else None
     shape = Shape(options.cpus, options.memory, options.limit, options.parallel)
     if options.command is not None:
-        jobs = [Job(kernel, options.command, root, stream=True) for kernel in kernels]
+        jobs = [Job(kernel, options.command, root=root, stream=True) for kernel in kernels]
         ended = run_all(jobs, shape, options.jobs)
         # One kernel: its command's own status, as if it had run here.
         statuses = [each.outcome.status for each in ended]

@@ -102,8 +102,14 @@ def _job(
     kernel: Kernel, names: Sequence[str], root: Path | None, place: Path, generator: Path
 ) -> Job:
     what = " ".join(names)
-    results = place / kernel.suite
-    return Job(kernel, f"{_COMMAND} {what}", what, root, results=results, files=(generator,))
+    return Job(
+        kernel,
+        f"{_COMMAND} {what}",
+        root,
+        files=(generator,),
+        results=place / kernel.suite,
+        part=what,
+    )
 
 
 def text(found: Found) -> str:

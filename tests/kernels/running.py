@@ -32,11 +32,11 @@ class Job:
 
     kernel: Kernel
     command: str
-    part: str = ""
     root: Path | None = None
     stream: bool = False
     files: tuple[Path, ...] = ()
     results: Path | None = None
+    part: str = ""
 
     @property
     def title(self) -> str:

@@ -51,7 +51,7 @@ def share(tmp_path: Path) -> Path:
 
 
 def found(share: Path, outcome: Outcome | None = None, output: str = "") -> matrix.Found:
-    job = Job(Kernel("bookworm", "6.1.1-1", RELEASE, "", ""), "", "kprobe", results=share)
+    job = Job(Kernel("bookworm", "6.1.1-1", RELEASE, "", ""), "", results=share, part="kprobe")
     return matrix.judge([Ended(job, outcome or Outcome(0, 1.0, 99.0), output)])
 
 
@@ -113,7 +113,7 @@ def test_a_kernel_took_from_the_first_beginning_to_the_last_end(share: Path) -> 
     kernel = Kernel("bookworm", "6.1.1-1", RELEASE, "", "")
     outcomes = {"kprobe": Outcome(0, 10.0, 50.0), "fexit": Outcome(None, 5.0, 20.0, "stopped")}
     each = matrix.judge(
-        [Ended(Job(kernel, "", name, results=share), o, "") for name, o in outcomes.items()]
+        [Ended(Job(kernel, "", results=share, part=name), o, "") for name, o in outcomes.items()]
     )
     assert each.seconds == 55.0
     assert each.wrong == ["fexit: stopped"]
@@ -166,6 +166,18 @@ def test_a_suite_that_is_gone_is_skipped_and_told(
 def test_only_some(nothing_boots: list[str], words: list[str], suites: list[str]) -> None:
     assert cli.main(words) == 0
     assert nothing_boots == suites
+
+
+@needs_root
+def test_a_command_runs_in_the_userland_that_was_asked_for(
+    nothing_boots: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Job] = []
+    monkeypatch.setattr(cli, "run_all", lambda some, *_: jobs.extend(some) or [])
+    monkeypatch.setattr(userland, "fetch", lambda *_: tmp_path)
+    cli.main(["--userland", "trixie", "--command", "true"])
+    assert [(job.kernel.suite, job.root) for job in jobs] == [("trixie", tmp_path)]
+    assert nothing_boots == []
 
 
 @needs_root
