@@ -28,9 +28,13 @@ class Condition(NamedTuple):
     apply: Callable[[Context, int], AbstractContextManager[Lost]]
 
 
+def _watched(*options: str) -> Callable[[Context, int], AbstractContextManager[Lost]]:
+    return lambda context, pid: _viewed(context, pid, options)
+
+
 @contextlib.contextmanager
-def _watched(context: Context, pid: int) -> Iterator[Lost]:
-    with context.daemon() as daemon, daemon.viewer("--json", pid):
+def _viewed(context: Context, pid: int, options: tuple[str, ...]) -> Iterator[Lost]:
+    with context.daemon(*options) as daemon, daemon.viewer("--json", pid):
         yield daemon.losses
 
 
@@ -63,7 +67,13 @@ def _another_watched(context: Context, options: tuple[str, ...]) -> Iterator[Los
 
 
 CONDITIONS = (
-    Condition("watched", "watched by `netioctl watch --json`", at_least(0.75), _watched),
+    Condition("watched", "watched by `netioctl watch --json`", at_least(0.75), _watched()),
+    Condition(
+        "watched-no-splice",
+        "watched by `netioctl watch --json`, with --no-splice",
+        None,
+        _watched("--no-splice"),
+    ),
     Condition("watched-light", "watched by a viewer that only counts", None, _watched_lightly),
     Condition("added", "added, not watched (counters only)", None, _added),
     Condition("unwatched", "not watched, while another process is", None, _unwatched()),
