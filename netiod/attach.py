@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import struct
+import time
 from typing import Any
 
 from netiod import maps, mounts
@@ -21,6 +22,8 @@ from netiod.mounts import TRACEFS
 #: Threads that may be inside a function at once before a return goes unseen. The kernel's own
 #: default, 2 to 10, misses most of a few hundred blocked receivers.
 MAXACTIVE = 4096
+#: Seconds that a closed event may keep its program: some RCU grace periods.
+_LETTING_GO = 2.0
 #: enum bpf_attach_type of <linux/bpf.h>.
 _CGROUP_TYPES = {"udp4_sendmsg": 14, "udp6_sendmsg": 15, "udp4_recvmsg": 19, "udp6_recvmsg": 20}
 #: enum bpf_cmd, and enum bpf_prog_type.
@@ -112,12 +115,27 @@ def _attach_classic(number: int, program: int) -> int:
         code = ctypes.get_errno()
         raise OSError(code, f"perf_event_open: {os.strerror(code)}")
     try:
-        fcntl.ioctl(event, _PERF_IOC_SET_BPF, program)
+        _set_program(event, program)
         fcntl.ioctl(event, _PERF_IOC_ENABLE, 0)
     except OSError:
         os.close(event)
         raise
     return event
+
+
+def _set_program(event: int, program: int) -> None:
+    """An event that was closed lets go of its program some time later, and until then it cannot
+    be attached to the same tracepoint again."""
+    until = time.monotonic() + _LETTING_GO
+    while True:
+        try:
+            fcntl.ioctl(event, _PERF_IOC_SET_BPF, program)
+        except FileExistsError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.002)
+        else:
+            return
 
 
 def _attach_cgroup(bpf: Any, hook: Hook) -> int:

@@ -171,6 +171,17 @@ BACKENDS = (
                         _entry_and_return(_SPLICE_FUNCTIONS, _KPROBE, _KRETPROBE),
                         _no_kprobes,
                     ),
+                    # By their own tracepoints; where system calls have none, by those of all.
+                    Way(
+                        ("splice.h", "zerocopy.h", "splice_tracepoints.c"),
+                        tuple(
+                            _classic("syscalls", f"sys_{end}_{call}", on_demand=True)
+                            for call in ("splice", "getsockopt")
+                            for end in ("exit", "enter")
+                        ),
+                        _no_tracefs,
+                        _URING_SPLICE,
+                    ),
                     *_calls("splice.h", "zerocopy.h", "splice_syscall.c", blind=_URING_SPLICE),
                 ),
                 f"{_SPLICE}; {_ZEROCOPY}",

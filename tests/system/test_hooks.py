@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from netioctl.client import Client
 from tests.system.conftest import TOP, StartDaemon, StartTraffic, needs_kprobes, wait_until
 
 #: Loads in a process of its own, which bcc would not leave clean, after `setup`.
@@ -83,15 +84,33 @@ def test_a_function_that_was_renamed_is_named_with_what_it_costs() -> None:
     assert "kprobe sock_recvmsg_gone" not in found["hooks"]
 
 
-def test_without_kprobes_on_splice_system_calls_are_hooked_for_it() -> None:
-    found = load(
-        "rename('sock_splice_read', 'gone'); rename('sock_send_length', 'sock_send_length')",
-        "tracepoint",
-    )
+@pytest.mark.parametrize(
+    ("setup", "hooks"),
+    [("", 4), ("rename('syscalls:sys_exit_splice', 'syscalls:gone')", 2)],
+    ids=["their own", "all"],
+)
+def test_without_kprobes_on_splice_system_calls_are_hooked_for_it(setup: str, hooks: int) -> None:
+    found = load(f"rename('sock_splice_read', 'gone'); {setup}", "tracepoint")
     if "error" in found:
         pytest.skip(found["error"])
-    assert len(found["on_demand"]) == 2
+    assert len(found["on_demand"]) == hooks
     assert not [each for each in found["missing"] if "splice" in each["why"]]
+
+
+def test_hooks_that_have_just_been_given_up_come_back(
+    start_daemon: StartDaemon, traffic: StartTraffic
+) -> None:
+    """The kernel lets go of a program some time after its event was closed."""
+    daemon = start_daemon()
+    one = traffic("splice")
+    with Client(daemon.run_dir) as client:
+        for _ in range(20):
+            client.add([one.pid])
+            client.remove([one.pid])
+        client.add([one.pid])
+        one.run()
+        assert client.summary([one.pid]).total.recv_bytes == 1234
+    assert "cannot be attached again" not in daemon.log
 
 
 def test_nobody_pays_for_system_calls_while_nothing_is_held(
