@@ -7,6 +7,7 @@ from typing import Protocol
 
 from netioctl.wire import frames
 from netiod.policy import Caller
+from netiod.processes import Process
 
 
 class Viewer(Protocol):
@@ -55,6 +56,11 @@ class Holding:
 
     def __post_init__(self) -> None:
         self.topic = frames.topic(self.pid)
+
+    @classmethod
+    def of(cls, process: Process, since: float) -> Holding:
+        """One for a process that lives; `since` is in seconds since the epoch."""
+        return cls(process.pid, process.start, process.comm, process.uids[0], since, process.uids)
 
     @property
     def streamed(self) -> bool:

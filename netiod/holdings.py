@@ -13,13 +13,12 @@ from netiod.connections import Connections
 from netiod.exited import Exited
 from netiod.holding import Holding, Viewer
 from netiod.kernel import Kernel
-from netiod.ledger import Entry, Ledger
+from netiod.ledger import Ledger
 from netiod.limits import Held
 from netiod.maps import MapFull
 from netiod.policy import Caller
+from netiod.recovery import Recovery
 
-#: Seconds that a process which nobody holds any more stays after the broker was restarted.
-KEEP_ORPHANS = 10.0
 #: Seconds after which a process is looked at once more: an exit takes less.
 SETTLE = 1.0
 
@@ -55,63 +54,24 @@ class Holdings:
 
     def recover(self) -> None:
         """Take up what an earlier broker left in the kernel's maps."""
-        wall, now = time.time() - time.monotonic(), time.monotonic()
-        written = {(e.pid, e.start): e for e in self._ledger.recover(self._kernel.events.position)}
-        found = list(self._kernel.processes())
-        flags = self._kernel.keep_filter(pid for pid, _ in found)
-        for pid, counters in found:
-            process = processes.read(pid)
-            if process is None or process.start != counters["start"]:
-                self._kernel.detach(pid)
-                continue
-            since = wall + counters["since"] / 1e9
-            holding = _holding(process, since)
-            holding.attached, holding.lost = counters["since"], counters["lost"]
-            entry = written.pop((pid, process.start), None)
-            if entry is None:
-                self._ledger.begin(pid, process.start, process.uids, process.comm)
-            else:
-                holding.published = entry.published
-            if flags[pid] & self._stream:
-                holding.emit_until = now + KEEP_ORPHANS
-            hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
-            if hold is not None:
-                uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]
-                # Whoever may not hold it as an owner must have been an operator.
-                theirs = policy.owned(Caller(0, uid, False), process.uids)
-                holding.adder = Caller(0, uid, not theirs)
+        left = Recovery(self._kernel, self._ledger, self._stream)
+        for holding, changed in left.living():
+            if holding.adder is not None:
                 self._count(holding.adder, 1)
-            else:
-                holding.orphan_until = now + KEEP_ORPHANS
-            self._connections.recovered(pid, process.start)
-            self.living[pid] = holding
+            self._connections.recovered(holding.pid, holding.start)
+            self.living[holding.pid] = holding
             self._filter(holding)
-            if entry is not None and entry.uids != process.uids:
+            if changed:
                 holding.uids = None
                 self._revoke(holding)
-        for key, value in list(self._kernel.exited.items()):
-            fields, proc = self._kernel.proc_key.unpack(key), self._kernel.proc.unpack(value)
-            entry = written.pop((fields["tgid"], fields["start"]), None)
-            self._recover_exited(fields["tgid"], fields["start"], wall, proc, entry)
-        for pid, start in written:
-            self._ledger.forget(pid, start)
-
-    def _recover_exited(
-        self, pid: int, start: int, wall: float, proc: dict[str, Any], entry: Entry | None
-    ) -> None:
-        gone = Holding(pid, start, "", 0, wall + proc["since"] / 1e9)
-        gone.attached, gone.lost = proc["since"], proc["lost"]
-        self._connections.recovered(pid, start)
-        # Where it is not known whose it was, operators alone still see it.
-        if entry is not None:
-            gone.comm, gone.published, gone.uids = entry.comm, entry.published, entry.uids
-            gone.uid = entry.uids[0] if entry.uids else 0
-            if not entry.ended and pid not in self.living:
-                # Its last events, and the word of its exit, are still in the rings.
-                self.living[pid] = gone
-                return
-        gone.exited = wall + proc["until"] / 1e9
-        self._forget(*self._exited.add(gone))
+        for holding, unheard in left.gone():
+            self._connections.recovered(holding.pid, holding.start)
+            if unheard and holding.pid not in self.living:
+                # The word of its exit is still to come.
+                holding.exited = None
+                self.living[holding.pid] = holding
+            else:
+                self._forget(*self._exited.add(holding))
 
     def find(self, caller: Caller, pid: int, *, exited: bool = False) -> Holding:
         """The holding of `pid` that `caller` may see; also an exited one if `exited`.
@@ -191,7 +151,7 @@ class Holdings:
         if not same or counters is None:
             self._kernel.detach(pid)
             raise self._refusal(caller, pid, how)
-        holding = _holding(process, time.time())
+        holding = Holding.of(process, time.time())
         holding.attached = counters["since"]
         self._ledger.begin(pid, process.start, process.uids, process.comm)
         self.living[pid] = holding
@@ -371,8 +331,3 @@ class Holdings:
             self._connections.forget(holding.pid, holding.start)
             self._ledger.forget(holding.pid, holding.start)
             self._kernel.holds.delete(key)
-
-
-def _holding(process: processes.Process, since: float) -> Holding:
-    uid = process.uids[0]
-    return Holding(process.pid, process.start, process.comm, uid, since, process.uids)

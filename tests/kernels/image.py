@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.kernels.errors import KernelsError
 
 INIT = Path(__file__).with_name("init.sh")
+_BOOT = Path(__file__).with_name("boot.sh")
 _NEEDED = ("virtio_pci", "virtio_console", "overlay", "9p", "9pnet_virtio")
 #: What else the tests use. A guest has no modprobe for its kernel's modules, and some of these are
 #: looked up by names that are no module's; what a kernel has built in or lacks is left out.
@@ -47,6 +48,7 @@ def write_initramfs(modules: Path, target: Path, init: Path = INIT) -> None:
     entries += [
         ("bin/busybox", 0o100755, Path(busybox).read_bytes()),
         ("init", 0o100755, init.read_bytes()),
+        ("boot.sh", 0o100644, _BOOT.read_bytes()),
         ("modules/list", 0o100644, "".join(f"{name}\n" for name in loaded).encode()),
     ]
     entries += [(f"modules/{name}", 0o100644, data) for name, data in loaded.items()]

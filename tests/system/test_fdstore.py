@@ -61,7 +61,9 @@ class Manager:
             if b"FDSTORE" in lines:
                 (self.kept[name],) = fds
             elif b"FDSTOREREMOVE" in lines:
-                os.close(self.kept.pop(name))
+                # Of what there is not, as systemd does, nothing.
+                for fd in [self.kept.pop(name)] if name in self.kept else []:
+                    os.close(fd)
 
     def close(self) -> None:
         """Let go of everything."""

@@ -1,0 +1,90 @@
+"""What an earlier broker left in the kernel's maps and in the ledger: who was held, and by whom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from netiod import policy, processes
+from netiod.holding import Holding
+from netiod.kernel import Kernel
+from netiod.ledger import Entry, Ledger
+from netiod.policy import Caller
+
+#: Seconds that a process which nobody holds any more stays after the broker was restarted.
+KEEP_ORPHANS = 10.0
+
+
+class Living(NamedTuple):
+    """A process that is in the filter; `changed`: it is another user's than it was."""
+
+    holding: Holding
+    changed: bool
+
+
+class Gone(NamedTuple):
+    """A process that has exited; `unheard`: its last events are still in the rings."""
+
+    holding: Holding
+    unheard: bool
+
+
+class Recovery:
+    """Reads once what there is; each process that was written down and is not there any more is
+    forgotten."""
+
+    def __init__(self, kernel: Kernel, ledger: Ledger, stream: int) -> None:
+        """`stream`: the bit of the filter that has events emitted."""
+        self._kernel, self._ledger, self._stream = kernel, ledger, stream
+        self._wall = time.time() - time.monotonic()
+        self._written: dict[tuple[int, int], Entry] = {
+            (entry.pid, entry.start): entry for entry in ledger.recover(kernel.events.position)
+        }
+
+    def living(self) -> Iterator[Living]:
+        """To be called first. What is not to be held any more is detached."""
+        now = time.monotonic()
+        found = list(self._kernel.processes())
+        flags = self._kernel.keep_filter(pid for pid, _ in found)
+        for pid, counters in found:
+            process = processes.read(pid)
+            if process is None or process.start != counters["start"]:
+                self._kernel.detach(pid)
+                continue
+            holding = Holding.of(process, self._wall + counters["since"] / 1e9)
+            holding.attached, holding.lost = counters["since"], counters["lost"]
+            entry = self._written.pop((pid, process.start), None)
+            if entry is None:
+                self._ledger.begin(pid, process.start, process.uids, process.comm)
+            else:
+                holding.published = entry.published
+            if flags[pid] & self._stream:
+                holding.emit_until = now + KEEP_ORPHANS
+            hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
+            if hold is not None:
+                uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]
+                # Whoever may not hold it as an owner must have been an operator.
+                theirs = policy.owned(Caller(0, uid, False), process.uids)
+                holding.adder = Caller(0, uid, not theirs)
+            else:
+                holding.orphan_until = now + KEEP_ORPHANS
+            yield Living(holding, entry is not None and entry.uids != process.uids)
+
+    def gone(self) -> Iterator[Gone]:
+        """To be called when living() has ended."""
+        for key, value in list(self._kernel.exited.items()):
+            fields, proc = self._kernel.proc_key.unpack(key), self._kernel.proc.unpack(value)
+            pid, start = fields["tgid"], fields["start"]
+            entry = self._written.pop((pid, start), None)
+            holding = Holding(pid, start, "", 0, self._wall + proc["since"] / 1e9)
+            holding.attached, holding.lost = proc["since"], proc["lost"]
+            # Where it is not known whose it was, operators alone still see it.
+            if entry is not None:
+                holding.comm, holding.published = entry.comm, entry.published
+                holding.uids = entry.uids
+                holding.uid = entry.uids[0] if entry.uids else 0
+            holding.exited = self._wall + proc["until"] / 1e9
+            yield Gone(holding, entry is not None and not entry.ended)
+        for pid, start in self._written:
+            self._ledger.forget(pid, start)
