@@ -44,6 +44,7 @@ class Manager:
         self.kept: dict[str, int] = {}
         #: What netiod.socket would listen on.
         self.control: socket.socket | None = None
+        self._started: list[Daemon] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self.path))
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -66,7 +67,9 @@ class Manager:
                     os.close(fd)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """End what was started, and let go of everything."""
+        for daemon in self._started:
+            daemon.kill()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
             end.sendto(b"", str(self.path))
         self._thread.join()
@@ -86,6 +89,7 @@ class Manager:
         fds = list(passed.values())
         given = {"NOTIFY_SOCKET": str(self.path), "LISTEN_FDNAMES": ":".join(passed)}
         with daemon.log_path.open("wb") as log:
+            self._started.append(daemon)
             daemon.process = subprocess.Popen(
                 [sys.executable, "-c", _LAUNCH, str(len(fds)), *map(str, fds), *arguments],
                 cwd=TOP,
