@@ -76,6 +76,10 @@ class Scene:
     def abuse(self, kind: str, seconds: float) -> Seen:
         """Alice abuses, Bob asks."""
         run_dir = self._daemon.run_dir
+        # Abuse of her own gate may have ended her own watch, and with it the gate.
+        if self._watches[0].poll() is not None:
+            self._watches[0].communicate()
+            self._watches[0] = self._watch(self._hers.pid, ALICE)
         before = self._processes()
         abuser = self._run("abuser.py", ALICE, kind, run_dir, seconds)
         neighbour = self._run("neighbour.py", BOB, run_dir, seconds, self._his.pid)
@@ -89,7 +93,10 @@ class Scene:
                 rss = max(rss, int(pages) * os.sysconf("SC_PAGE_SIZE"))
             time.sleep(0.1)
         times = _last_line(neighbour, "neighbour")
-        did = ", ".join(f"{k} {v:,}" for k, v in _last_line(abuser, "abuser").items())
+        counts = _last_line(abuser, "abuser")
+        if not any(counts.values()):
+            raise AbuseError(f"{kind}: the abuser could do nothing")
+        did = ", ".join(f"{k} {v:,}" for k, v in counts.items())
         after = self._processes()
         died = [name for name, pid in before.items() if after.get(name) != pid]
         return Seen(times, rss, died, did)

@@ -30,8 +30,8 @@ def run(run_dir: Path, connections: int, progress: Callable[[int, int], None]) -
             done = daemon.summary(one.pid)["total"]["send_ops"]
             memory = sum(each["pss"] or 0 for each in daemon.status()["processes"])
             # Filled twice, its dictionaries and the allocator have what they need.
-            if done < 2 * room:
-                full = max(full, memory)
+            if not full and done >= 2 * room:
+                full = memory
             most = max(most, memory)
             progress(done, memory)
         said = one.result()
