@@ -23,7 +23,7 @@ from netiod.features import Features, check_ring_buffer
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
-from netiod.words import Words
+    from netiod.words import Words
 
 #: Bytes of the ring that carries new connections and exits: about 3,000 a batch.
 META_RING = 1 << 20

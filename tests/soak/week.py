@@ -28,7 +28,7 @@ def run(run_dir: Path, connections: int, progress: Callable[[int, int], None]) -
         while done < connections and time.monotonic() < until:
             time.sleep(1)
             done = daemon.summary(one.pid)["total"]["send_ops"]
-            memory = sum(each["pss"] or 0 for each in daemon.status()["processes"])
+            memory = daemon.memory()
             # Filled twice, its dictionaries and the allocator have what they need.
             if not full and done >= 2 * room:
                 full = memory

@@ -217,6 +217,10 @@ class Daemon:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(15 * PATIENCE)
 
+    def memory(self) -> int:
+        """PSS of all of netiod's processes, in bytes."""
+        return sum(each["pss"] or 0 for each in self.status()["processes"])
+
     def kill(self) -> None:
         """End it if it still runs."""
         if self.process.poll() is None:

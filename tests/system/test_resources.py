@@ -14,14 +14,9 @@ from pathlib import Path
 import pytest
 
 from netioctl.client import Client
-from tests.system.conftest import ALICE, BOB, TOP, Daemon, StartDaemon, StartTraffic, wait_until
+from tests.system.conftest import ALICE, BOB, TOP, StartDaemon, StartTraffic, wait_until
 
 _MB = 1 << 20
-
-
-def memory(daemon: Daemon) -> int:
-    """PSS of all of netiod's processes, in bytes."""
-    return sum(each["pss"] or 0 for each in daemon.status()["processes"])
 
 
 def test_two_hundred_thousand_connections_leave_memory_bounded_and_totals_exact(
@@ -30,7 +25,7 @@ def test_two_hundred_thousand_connections_leave_memory_bounded_and_totals_exact(
     daemon = start_daemon("--max-connections", 20_000)
     one = traffic("many_peers", 200_000)
     daemon.ctl("add", one.pid)
-    before = memory(daemon)
+    before = daemon.memory()
     one.start()
     # Rows come and go while they are looked at.
     with Client(daemon.run_dir) as client:
@@ -43,7 +38,7 @@ def test_two_hundred_thousand_connections_leave_memory_bounded_and_totals_exact(
     assert any(row["family"] == "other" for row in summary["connections"])
     status = daemon.status()
     assert status["connections"] <= 20_000
-    assert memory(daemon) - before < 64 * _MB
+    assert daemon.memory() - before < 64 * _MB
 
 
 def test_a_user_with_many_connections_takes_no_rows_from_others(
@@ -79,7 +74,7 @@ def test_ten_thousand_processes(start_daemon: StartDaemon, traffic: StartTraffic
         assert len(rows) == count
         assert sum(row["total"]["sent_bytes"] for row in rows) == said["sent"]
         assert sum(row["total"]["recv_bytes"] for row in rows) == said["recv"]
-        assert memory(daemon) < 160 * _MB
+        assert daemon.memory() < 160 * _MB
     finally:
         one.end()
         for pid in pids:
