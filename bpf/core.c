@@ -25,14 +25,47 @@
 #define READ(field) \
 	({ typeof(field) value_; __builtin_memset(&value_, 0, sizeof(value_)); \
 	   bpf_probe_read_kernel(&value_, sizeof(value_), &(field)); value_; })
+/* By way of a variable, or the compiler would load byte by byte: the structs are packed. */
+#define AS_LOADED(field) ({ typeof(field) *at_ = &(field); *(volatile typeof(field) *)at_; })
 #define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
+
+/*
+ * Where the verifier knows what a pointer leads to, a field is loaded, which takes a tenth of the
+ * time of a read by a helper. The kernel function bpf_rdonly_cast (6.2) tells it, at no cost:
+ * netiod/kfuncs.py puts the call in.
+ */
+#ifdef NETIO_KFUNC_bpf_rdonly_cast
+static void *(*bpf_rdonly_cast)(const void *, u32) = (void *)NETIO_KFUNC_bpf_rdonly_cast;
+#define KNOWN(type, pointer) ((struct type *)bpf_rdonly_cast(pointer, NETIO_TYPE_##type))
+#define LOAD(field) AS_LOADED(field)
+#else
+#define KNOWN(type, pointer) ((struct type *)(pointer))
+#define LOAD(field) READ(field)
+#endif
 
 /* Four bits a process: an array look-up costs a sixth of a hash miss, and misses are the rule. */
 BPF_ARRAY(filter, u64, NETIO_FILTER_WORDS);
-BPF_HASH(procs, u32, struct proc, NETIO_MAX_PIDS);
+/*
+ * Counters of the processes that are counted, each in a cell: that of its PID's low bits, because an
+ * array look-up costs a tenth of a hash look-up, or where that is another's, the one in elsewhere.
+ */
+BPF_F_TABLE("array", u32, struct proc, cells, NETIO_CELLS, BPF_F_MMAPABLE);
+BPF_HASH(elsewhere, u32, u32, NETIO_MAX_PIDS);
 BPF_HASH(exited, struct proc_key, struct proc, NETIO_MAX_PIDS);
-BPF_HASH(holds, struct proc_key, struct hold, NETIO_MAX_PIDS);
-BPF_HASH(conns, struct conn_key, struct conn, NETIO_MAX_CONNECTIONS);
+/* Of those who live and of those who have exited. */
+BPF_HASH(holds, struct proc_key, struct hold, 2 * NETIO_MAX_PIDS);
+/*
+ * Connections: conns says which row has the counters of one. Most operations do not ask it, for the
+ * same reason: near has the row that was last used under a hash of the key. Rows that were in use
+ * come back by free_rows; those that never were are counted off by next_row.
+ */
+BPF_F_TABLE("array", u32, struct conn, rows, NETIO_MAX_CONNECTIONS, BPF_F_MMAPABLE);
+BPF_HASH(conns, struct conn_key, u32, NETIO_MAX_CONNECTIONS);
+BPF_ARRAY(near, u32, 1 << NETIO_NEAR_BITS);
+BPF_STACK(free_rows, u32, NETIO_MAX_CONNECTIONS);
+#ifdef NETIO_HAS_atomic_fetch
+BPF_ARRAY(next_row, u64, 1);
+#endif
 BPF_HASH(names, u32, struct unix_names, NETIO_MAX_NAMES);
 BPF_ARRAY(nameless, struct unix_names, 1);
 #ifdef NETIO_HAS_atomic_fetch
@@ -54,6 +87,8 @@ struct peer {
 
 /* One operation, as a back-end saw it. */
 struct op {
+	u64 time;		/* for events; see account_to() */
+	u64 id;			/* bpf_get_current_pid_tgid() */
 	u64 bytes;
 	u64 ops;
 	u32 call;
@@ -66,6 +101,36 @@ static __always_inline u64 filter_of(u32 tgid)
 	u64 *word = filter.lookup(&index);
 
 	return word ? *word >> ((tgid & 15) * 4) & 15 : 0;
+}
+
+static __always_inline struct proc *proc_of(u32 tgid)
+{
+	u32 index = tgid & (NETIO_CELLS - 1), *other;
+	struct proc *cell = cells.lookup(&index);
+
+	if (cell && cell->tgid == tgid)
+		return cell;
+	other = elsewhere.lookup(&tgid);
+	if (!other)
+		return NULL;
+	index = *other;
+	cell = cells.lookup(&index);
+	return cell && cell->tgid == tgid ? cell : NULL;
+}
+
+/*
+ * A process is counted no longer. Its cell may have been given to another meanwhile, by the
+ * broker, who saw it end first.
+ */
+static __always_inline void proc_ends(struct proc *cell, u32 tgid)
+{
+	elsewhere.delete(&tgid);
+#ifdef NETIO_HAS_atomic_fetch
+	__sync_val_compare_and_swap(&cell->tgid, (u64)tgid, 0ULL);
+#else
+	if (cell->tgid == tgid)
+		cell->tgid = 0;		/* where this is built, programs are not preempted */
+#endif
 }
 
 static __always_inline void count(u32 stat)
@@ -165,16 +230,34 @@ static __always_inline void peer_from_skb(struct peer *peer, struct sk_buff *skb
 	}
 }
 
-/*
- * The part of a socket that every operation needs, read in one go: a read costs as much as a hash
- * look-up. On every kernel so far these fields are the first of struct sock.
- */
+/* The part of a socket that every operation needs. */
 struct head {
+	u32 daddr;		/* network byte order */
+	u16 dport;		/* network byte order */
+	u16 num;		/* own port, host byte order */
+	u16 family;
+	u16 state;
+};
+
+#ifdef NETIO_KFUNC_bpf_rdonly_cast
+static __always_inline void read_head(struct head *head, struct sock *sk)
+{
+	struct sock_common *common = KNOWN(sock_common, sk);
+
+	head->daddr = LOAD(common->skc_daddr);
+	head->dport = LOAD(common->skc_dport);
+	head->num = LOAD(common->skc_num);
+	head->family = LOAD(common->skc_family);
+	head->state = LOAD(common->skc_state);
+}
+#else
+/* In one go: a read costs as much as a hash look-up. These fields are a socket's first everywhere. */
+struct head_words {
 	u64 words[3];
 };
-#define HEAD(head, field) (((struct sock_common *)(head))->field)
 #define IN_HEAD(field) \
-	_Static_assert(__builtin_offsetof(struct sock_common, field) + 4 <= sizeof(struct head), #field)
+	_Static_assert(__builtin_offsetof(struct sock_common, field) + 4 <= \
+		       sizeof(struct head_words), #field)
 IN_HEAD(skc_daddr);
 IN_HEAD(skc_dport);
 IN_HEAD(skc_num);
@@ -183,8 +266,17 @@ IN_HEAD(skc_state);
 
 static __always_inline void read_head(struct head *head, struct sock *sk)
 {
-	bpf_probe_read_kernel(head, sizeof(*head), sk);
+	struct head_words first = {};
+	struct sock_common *common = (void *)&first;
+
+	bpf_probe_read_kernel(&first, sizeof(first), sk);
+	head->daddr = common->skc_daddr;
+	head->dport = common->skc_dport;
+	head->num = common->skc_num;
+	head->family = common->skc_family;
+	head->state = common->skc_state;
 }
+#endif
 
 static __always_inline int is_inet(u16 family)
 {
@@ -194,13 +286,13 @@ static __always_inline int is_inet(u16 family)
 /* Raw sockets have peers without ports. */
 static __always_inline int is_connected(struct head *head)
 {
-	return HEAD(head, skc_dport) || HEAD(head, skc_state) == TCP_ESTABLISHED;
+	return head->dport || head->state == TCP_ESTABLISHED;
 }
 
 /* Datagrams to an address named in the call: the socket does not know the peer. */
 static __always_inline int is_unconnected(struct head *head)
 {
-	return !is_connected(head) && is_inet(HEAD(head, skc_family));
+	return !is_connected(head) && is_inet(head->family);
 }
 
 static __always_inline u64 inode_of(struct sock *sk)
@@ -220,16 +312,16 @@ static __always_inline void make_key(struct conn_key *key, struct proc *proc, u3
 	key->sock = (u64)sk;
 	key->tgid = tgid;
 	key->start = proc->start;
-	key->family = HEAD(head, skc_family);
+	key->family = head->family;
 	if (!is_inet(key->family)) {
 		*(u64 *)key->raddr = inode_of(sk);
 		return;
 	}
-	key->lport = HEAD(head, skc_num);
+	key->lport = head->num;
 	if (is_connected(head)) {
-		key->rport = HEAD(head, skc_dport);
+		key->rport = head->dport;
 		if (key->family == AF_INET)
-			*(u32 *)key->raddr = HEAD(head, skc_daddr);
+			*(u32 *)key->raddr = head->daddr;
 #ifndef NETIO_LACKS_sock_common_skc_v6_daddr
 		else
 			bpf_probe_read_kernel(key->raddr, 16, &sk->__sk_common.skc_v6_daddr);
@@ -375,14 +467,68 @@ static __always_inline u32 new_id(void)
 	return id;
 }
 
+/* A row that nobody uses; 0 if there is one. */
+static __always_inline int take_row(u32 *number)
+{
+#ifdef NETIO_HAS_atomic_fetch
+	u32 zero = 0;
+	u64 *next = next_row.lookup(&zero);
+
+	/* Minus minus one: as in new_id(). */
+	if (next && *next < NETIO_MAX_CONNECTIONS) {
+		*number = __sync_fetch_and_sub(next, -1ULL);
+		if (*number < NETIO_MAX_CONNECTIONS)
+			return 0;
+	}
+#endif
+	return free_rows.pop(number);
+}
+
+static __always_inline u32 near_of(struct conn_key *key)
+{
+	u64 *word = (u64 *)key;
+	u64 mixed = word[0] ^ word[1] ^ word[2] ^ word[3] ^ word[4];
+
+	return mixed * 0x9e3779b97f4a7c15 >> (64 - NETIO_NEAR_BITS);
+}
+
+static __always_inline int same_key(struct conn_key *a, struct conn_key *b)
+{
+	u64 *x = (u64 *)a, *y = (u64 *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+_Static_assert(sizeof(struct conn_key) == 40, "near_of(), same_key()");
+
+static __always_inline struct conn *conn_of(struct conn_key *key)
+{
+	u32 at = near_of(key), number, *found;
+	u32 *last = near.lookup(&at);
+	struct conn *row;
+
+	if (!last)
+		return NULL;
+	number = *last;
+	row = rows.lookup(&number);
+	if (row && same_key(&row->key, key))
+		return row;
+	found = conns.lookup(key);
+	if (!found)
+		return NULL;
+	*last = number = *found;
+	return rows.lookup(&number);
+}
+
+/* The row has its key only when it is found by it: until then near leads nobody there. */
 static __always_inline struct conn *conn_new(struct conn_key *key, struct proc *proc,
 					     struct sock *sk)
 {
-	struct conn fresh = {};
+	struct conn fresh = {}, *row;
+	u32 number = 0;
 
 	identify(&fresh.ident, key, proc, sk);
 	fresh.id = new_id();
-	if (!fresh.id)
+	if (!fresh.id || take_row(&number))
 		return NULL;
 	if (key->family == AF_UNIX) {
 		struct pid *pid = READ(sk->sk_peer_pid);
@@ -390,23 +536,31 @@ static __always_inline struct conn *conn_new(struct conn_key *key, struct proc *
 		if (pid)
 			fresh.peer_pid = READ(pid->numbers[0].nr);
 	}
-	conns.insert(key, &fresh);	/* another CPU may have been first: then its row serves */
-	return conns.lookup(key);
+	row = rows.lookup(&number);
+	if (!row)
+		return NULL;
+	*row = fresh;
+	if (conns.insert(key, &number)) {
+		/* Another CPU was first: its row serves. */
+		free_rows.push(&number, 0);
+		return conn_of(key);
+	}
+	row->key = *key;
+	return row;
 }
 
 static __always_inline void emit(struct proc *proc, struct conn *conn, struct op *op)
 {
 	struct event *e = events.ringbuf_reserve(sizeof(struct event));
-	u64 id = bpf_get_current_pid_tgid();
 
 	if (!e) {
 		ADD(proc->lost, 1);
 		count(NETIO_STAT_EVENTS_LOST);
 		return;
 	}
-	e->time = bpf_ktime_get_ns();
-	e->tgid = id >> 32;
-	e->tid = id;
+	e->time = op->time;
+	e->tgid = op->id >> 32;
+	e->tid = op->id;
 	e->conn = conn ? conn->id : 0;
 	e->bytes = op->bytes > 0xffffffff ? 0xffffffff : op->bytes;
 	e->lost = proc->lost;
@@ -417,27 +571,29 @@ static __always_inline void emit(struct proc *proc, struct conn *conn, struct op
 }
 
 /*
- * Count one operation of the current process on `sk` and, where someone is watching, say so.
+ * Count one operation of the current process, `proc`, on `sk` and, where someone is watching, say
+ * so.
  *
  * The row is counted before the total: whoever reads the total first and the rows after finds
  * rows that add up to at least the total, so a difference means bytes without a row, never a
  * count under way.
  */
-static __always_inline int account(u64 wanted, struct sock *sk, struct head *head,
-				   struct peer *peer, struct op *op)
+static __always_inline int account_to(struct proc *proc, u64 wanted, struct sock *sk,
+				      struct head *head, struct peer *peer, struct op *op)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct proc *proc = procs.lookup(&tgid);
 	struct conn_key key = {};
 	struct conn *conn;
 	u32 epoch;
 
-	if (!proc || !op->bytes)
+	if (!op->bytes)
 		return 0;
-	if (HEAD(head, skc_family) == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
+	if (head->family == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
 		return 0;
-	make_key(&key, proc, tgid, sk, head, peer);
-	conn = conns.lookup(&key);
+	/* Reading the clock waits for all that is under way: cheaper here than after the counting. */
+	if (wanted & NETIO_FILTER_STREAM)
+		op->time = bpf_ktime_get_ns();
+	make_key(&key, proc, op->id >> 32, sk, head, peer);
+	conn = conn_of(&key);
 	if (!conn)
 		conn = conn_new(&key, proc, sk);
 	if (conn) {
@@ -471,6 +627,14 @@ static __always_inline int account(u64 wanted, struct sock *sk, struct head *hea
 	return 0;
 }
 
+static __always_inline int account(u64 wanted, struct sock *sk, struct head *head,
+				   struct peer *peer, struct op *op)
+{
+	struct proc *proc = proc_of(op->id >> 32);
+
+	return proc ? account_to(proc, wanted, sk, head, peer, op) : 0;
+}
+
 /*
  * The last thread of a process is gone (args: task). signal->live says so on every kernel; the
  * tracepoint's own group_dead argument is new. No socket call can follow: a thread gets here
@@ -481,7 +645,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	u32 tgid = READ(task->tgid);
-	struct proc *proc = procs.lookup(&tgid);
+	struct proc *proc = proc_of(tgid);
 	struct signal_struct *signal;
 	struct proc_key key = {};
 	struct proc last;
@@ -497,7 +661,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	key.start = last.start;
 	key.tgid = tgid;
 	exited.update(&key, &last);
-	procs.delete(&tgid);
+	proc_ends(proc, tgid);
 	m = meta.ringbuf_reserve(sizeof(struct meta_exit));
 	if (!m) {
 		count(NETIO_STAT_META_LOST);

@@ -49,7 +49,9 @@
 /* Indices of the config array. */
 #define NETIO_CONFIG_EPOCH 0
 #define NETIO_CONFIG_NETLINK 1
-#define NETIO_CONFIG_COUNT 2
+/* Bytes from the end of a thread's kernel stack to its user registers; found by the kernel side. */
+#define NETIO_CONFIG_REGS 2
+#define NETIO_CONFIG_COUNT 3
 
 /* One operation on a socket: a record of the events ring. */
 struct event {
@@ -71,7 +73,7 @@ struct proc_key {
 	u32 pad;		/* 0 */
 };
 
-/* Counters of one process: value of the maps procs (by tgid) and exited (by proc_key). */
+/* Counters of one process: an element of the array cells, and value of the map exited (by proc_key). */
 struct proc {
 	u64 sent_bytes;		/* bytes since it was attached */
 	u64 recv_bytes;		/* bytes since it was attached */
@@ -81,6 +83,7 @@ struct proc {
 	u64 since;		/* ns, CLOCK_MONOTONIC, when it was attached */
 	u64 until;		/* ns, CLOCK_MONOTONIC, when it exited; 0: it lives */
 	u64 start;		/* clock ticks since boot: tells a reused PID from the first */
+	u64 tgid;		/* process; 0: the cell is free */
 };
 
 /* Who added a process: value of the map holds, by proc_key. Written and read by user space only. */
@@ -105,7 +108,7 @@ struct ident {
 };
 
 /*
- * Key of the conns map: the least that tells connections apart, since it is read and hashed at
+ * Key of the conns map: the least that tells connections apart, since it is read and compared at
  * every operation. The address of a socket is used again when it is closed, hence the rest.
  */
 struct conn_key {
@@ -119,7 +122,7 @@ struct conn_key {
 	u8 raddr[16];		/* peer's address; the inode number where there is none */
 };
 
-/* Counters of one connection: value of the conns map. */
+/* Counters of one connection: an element of the rows array. */
 struct conn {
 	u64 sent_bytes;		/* bytes */
 	u64 recv_bytes;		/* bytes */
@@ -130,6 +133,7 @@ struct conn {
 	u32 epoch;		/* NETIO_CONFIG_EPOCH when it was last announced */
 	u32 peer_pid;		/* unix: process at the other end at connect time; 0: unknown */
 	u32 pad;		/* 0 */
+	struct conn_key key;	/* under which the conns map has it; zero: it is in no use */
 	struct ident ident;	/* what it is */
 };
 

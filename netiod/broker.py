@@ -57,7 +57,7 @@ class Broker:
         self.started = time.time()
         self.supervisor_pid = os.getppid()
         self._supervisor = supervisor
-        self.kernel = Kernel(loaded.fds, loaded.info["ring_size"], loaded.info["meta_size"])
+        self.kernel = Kernel(loaded.fds, loaded.info)
         self.connections = Connections(self.kernel, settings.max_connections, self._owner)
         self.audit = Audit()
         stack.callback(self.audit.close)

@@ -6,6 +6,7 @@ offset of a named field is read: structs, unions, and what may stand between a f
 
 from __future__ import annotations
 
+import bisect
 import re
 import struct
 from array import array
@@ -96,21 +97,33 @@ class Btf:
         except (struct.error, IndexError) as error:
             raise LayoutError(f"BTF of struct {struct_name} cannot be read: {error}") from error
 
+    def struct_id(self, name: str) -> int | None:
+        """The number of a struct, as the verifier knows it, or None."""
+        return self._structs.get(name)
+
     def has_function(self, name: str) -> bool:
         """Whether the kernel has a function of that name, not inlined everywhere."""
+        return self.function_id(name) is not None
+
+    def function_id(self, name: str) -> int | None:
+        """The number of a function, as the verifier knows it, or None."""
         # Its linkage, which stands where a struct has its length, is static or global.
-        return self._has(name, _FUNC << 24, _FUNC << 24 | 1)
+        at = self._where(name, _FUNC << 24, _FUNC << 24 | 1)
+        if at is None:
+            return None
+        number = bisect.bisect_left(self._at, at, 1)
+        return number if number < len(self._at) and self._at[number] == at else None
 
     def has_variable(self, name: str) -> bool:
         """Whether the kernel has a variable of that name; only those of each CPU are told."""
-        return self._has(name, _VAR << 24)
+        return self._where(name, _VAR << 24) is not None
 
-    def _has(self, name: str, *kinds: int) -> bool:
-        at = self._strings.find(b"\0" + name.encode() + b"\0") + 1
+    def _where(self, name: str, *kinds: int) -> int | None:
+        """Where in the data a type of that name and one of `kinds` begins."""
+        text = self._strings.find(b"\0" + name.encode() + b"\0") + 1
         # A type begins with its name's offset and its kind.
-        return bool(at) and any(
-            self._data.find(struct.pack("<II", at, kind)) >= 0 for kind in kinds
-        )
+        found = (self._data.find(struct.pack("<II", text, kind)) for kind in kinds)
+        return next((at for at in found if at >= 0), None) if text else None
 
     def _parse(self, data: bytes) -> None:
         magic, _, _, header, type_off, type_len, str_off, str_len = _HEADER.unpack_from(data)

@@ -111,7 +111,7 @@ class Connections:
         kernel = self._kernel
         # struct ident begins as struct proc_key does: start, tgid.
         prefix = kernel.key(pid, start)[:12]
-        for key, value in kernel.conns.items(batch=4096):
+        for key, value in kernel.conns.items():
             conn = kernel.conn.unpack(value)
             if conn["ident"].startswith(prefix):
                 if conn["id"] not in self._entries:
@@ -127,7 +127,7 @@ class Connections:
         `other` is what they hold more than the rows.
         """
         last = {}
-        for key, value in self._kernel.conns.items(batch=4096):
+        for key, value in self._kernel.conns.items():
             conn = self._kernel.conn.unpack(value)
             if self._keys.get(conn["id"]) == key:
                 last[conn["id"]] = conn["last"]

@@ -15,7 +15,6 @@ from netiod.holding import Holding, Viewer
 from netiod.kernel import Kernel
 from netiod.ledger import Ledger
 from netiod.limits import Held
-from netiod.maps import MapFull
 from netiod.policy import Caller
 from netiod.recovery import Recovery
 
@@ -137,13 +136,12 @@ class Holdings:
         self._check(caller)
         if held is not None:
             self.process_exited(pid, held.start)
-        try:
-            self._kernel.attach(pid, process.start)
-        except MapFull:
+        if len(self.living) >= self._max_pids:
             self._audit.limit(caller, "max-pids", self._max_pids)
             raise FilterFull(
                 f"the filter is full: it holds {self._max_pids:,} processes (netiod --max-pids)"
-            ) from None
+            )
+        self._kernel.attach(pid, process.start)
         # It may have exited since it was read, and another process may have its number; or it
         # may have become another user's.
         again, counters = processes.read(pid), self._kernel.process(pid)
@@ -232,14 +230,13 @@ class Holdings:
         tells of exits, when it was attached: hence another look a while later.
         """
         for pid, holding in list(self.living.items()):
-            counters = self._kernel.process(pid)
-            if counters is None:
+            if not self._kernel.counts(pid):
                 yield pid, holding.start
             elif not holding.settled and time.time() - holding.since > SETTLE:
                 process = processes.read(pid)
                 holding.settled = process is not None and process.start == holding.start
                 if not holding.settled:
-                    self._kernel.close(pid, counters)
+                    self._kernel.close(pid)
                     yield pid, holding.start
 
     def tick(self) -> None:

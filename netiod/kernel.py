@@ -9,8 +9,11 @@ from typing import Any
 
 from netioctl.wire import layout
 from netioctl.wire.layout import Struct
-from netiod.maps import Map
+from netiod.cells import Cells
+from netiod.maps import Map, Stack
 from netiod.ring import EventRing, MetaRing
+from netiod.rows import Rows
+from netiod.shared_array import SharedArray
 
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
@@ -18,12 +21,13 @@ _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 class Kernel:
     """Maps and rings of the loaded programs. Keys and values are dicts of bpf/event.h's fields."""
 
-    def __init__(self, fds: dict[str, int], ring_size: int, meta_size: int) -> None:
+    def __init__(self, fds: dict[str, int], info: dict[str, Any]) -> None:
+        """`info`: what loading told, of which the sizes are used."""
         self.layout = layout.load()
         structs = self.layout.structs
         self.event = structs["event"]
-        self.events = EventRing(fds["map:events"], ring_size, self.event.size)
-        self.meta = MetaRing(fds["map:meta"], meta_size)
+        self.events = EventRing(fds["map:events"], info["ring_size"], self.event.size)
+        self.meta = MetaRing(fds["map:meta"], info["meta_size"])
         self.proc, self.proc_key = structs["proc"], structs["proc_key"]
         self.conn, self.conn_key, self.ident = (
             structs["conn"],
@@ -32,10 +36,18 @@ class Kernel:
         )
         self.hold = structs["hold"]
         self.unix_names = structs["unix_names"]
-        self.procs = Map(fds["map:procs"], 4, self.proc.size)
+        self._cells = Cells(
+            SharedArray(fds["map:cells"], self.proc.size, info["cells"]),
+            Map(fds["map:elsewhere"], 4, 4),
+            self.proc,
+        )
         self.exited = Map(fds["map:exited"], self.proc_key.size, self.proc.size)
         self.holds = Map(fds["map:holds"], self.proc_key.size, self.hold.size)
-        self.conns = Map(fds["map:conns"], self.conn_key.size, self.conn.size)
+        self.conns = Rows(
+            Map(fds["map:conns"], self.conn_key.size, 4),
+            SharedArray(fds["map:rows"], self.conn.size, info["rows"]),
+            Stack(fds["map:free_rows"]),
+        )
         self.names = Map(fds["map:names"], 4, self.unix_names.size)
         self._filter = Map(fds["map:filter"], 4, 8)
         self._stats = Map(fds["map:stats"], 4, 8)
@@ -84,12 +96,15 @@ class Kernel:
 
     def process(self, pid: int) -> dict[str, Any] | None:
         """The counters (struct proc) of `pid` if it is in the filter and lives."""
-        return self._unpack(self.proc, self.procs.get(_U32.pack(pid)))
+        return self._cells.get(pid)
+
+    def counts(self, pid: int) -> bool:
+        """Whether `pid` is in the filter and lives."""
+        return pid in self._cells
 
     def processes(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(pid, counters) of all living processes in the filter."""
-        for key, value in self.procs.items():
-            yield _U32.unpack(key)[0], self.proc.unpack(value)
+        return self._cells.items()
 
     def exited_process(self, pid: int, start: int) -> dict[str, Any] | None:
         """The final counters of a process that has exited."""
@@ -103,17 +118,19 @@ class Kernel:
         """Begin to count `pid`; False if it is there already.
 
         Raises:
-            MapFull: as many processes are held as the map has room for.
+            MapFull: as many processes are held as there is room for.
         """
-        value = self.proc.pack(since=time.monotonic_ns(), start=start)
-        return self.procs.put(_U32.pack(pid), value, new=True)
+        return self._cells.put(pid, self.proc.pack(since=time.monotonic_ns(), start=start))
 
     def detach(self, pid: int) -> None:
         """Stop counting `pid` and forget its counters."""
-        self.procs.delete(_U32.pack(pid))
+        self._cells.delete(pid)
 
-    def close(self, pid: int, counters: dict[str, Any]) -> None:
+    def close(self, pid: int) -> None:
         """Do what the hook of exits does, for a process that it was not run for."""
+        counters = self.process(pid)
+        if counters is None:
+            return
         final = {**counters, "until": time.monotonic_ns()}
         self.exited.put(self.key(pid, counters["start"]), self.proc.pack(**final))
         self.detach(pid)

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
-from netiod import attach, backends, btf, confine, hooks, mounts
+from netiod import attach, backends, btf, confine, hooks, kfuncs, mounts
 from netiod.assemble import Assembled, Unavailable, assemble
+from netiod.cells import number_of_cells
 from netiod.features import Features, check_ring_buffer
+from netiod.maps import Stack
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
@@ -32,16 +34,21 @@ MAX_NAMES = 8192
 _FILTER_WORDS = (4_194_304 + 16) // 16
 _MAPS = (
     "filter",
-    "procs",
+    "cells",
+    "elsewhere",
     "exited",
     "holds",
     "conns",
+    "rows",
+    "free_rows",
     "names",
     "config",
     "stats",
     "events",
     "meta",
 )
+#: Structs that are loaded from, where the kernel can tell the verifier what a pointer leads to.
+_KNOWN = ("sock_common", "pt_regs")
 #: Helpers that not every kernel has, and that the C code can do without.
 _HELPERS = ("bpf_task_pt_regs",)
 _PAGE = resource.getpagesize()
@@ -158,16 +165,26 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
     cflags = [
         f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
         f"-DNETIO_MAX_PIDS={settings.max_pids}",
+        f"-DNETIO_CELLS={number_of_cells(settings.max_pids)}",
         f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
+        f"-DNETIO_NEAR_BITS={max(1, (settings.max_connections - 1).bit_length())}",
         f"-DNETIO_MAX_NAMES={MAX_NAMES}",
         f"-DNETIO_RING_PAGES={settings.ring_size // _PAGE}",
         f"-DNETIO_META_PAGES={META_RING // _PAGE}",
         f"-DNETIO_CPUS={os.sysconf('SC_NPROCESSORS_CONF')}",
         *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if kernel.types.has_function(helper)),
         *(["-DNETIO_HAS_atomic_fetch"] if kernel.atomic_fetch else []),
+        *kfuncs.cflags(kernel.types, _KNOWN),
         "-Wno-everything",
     ]
-    return Unattached(text="\n".join(parts).encode(), cflags=cflags)
+    compiled = Unattached(text="\n".join(parts).encode(), cflags=cflags)
+    kfuncs.link(compiled.module, lib, kernel.types)
+    if not kernel.atomic_fetch:
+        # Nobody can count them off: all rows are ready from the start.
+        free = Stack(compiled[b"free_rows"].map_fd)
+        for number in range(settings.max_connections):
+            free.push(number)
+    return compiled
 
 
 def _layout_checks() -> str:
@@ -207,6 +224,8 @@ def _describe(
         "on_demand": [attach.describe(hook) for hook in found.links if hook.on_demand],
         "ring_size": settings.ring_size,
         "meta_size": META_RING,
+        "cells": number_of_cells(settings.max_pids),
+        "rows": settings.max_connections,
         "broker_capabilities": _broker_capabilities(fds["map:config"]),
     }
     return info, fds

@@ -147,6 +147,25 @@ class Map:
         bpf(command, self._attr)
 
 
+class Stack:
+    """A BPF_MAP_TYPE_STACK of 32-bit numbers."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._value = ctypes.create_string_buffer(4)
+        self._attr = ctypes.create_string_buffer(_ELEM.size)
+
+    def push(self, number: int) -> None:
+        """Put `number` on top.
+
+        Raises:
+            MapFull: there is no room.
+        """
+        struct.pack_into("=I", self._value, 0, number)
+        _ELEM.pack_into(self._attr, 0, self._fd, 0, 0, ctypes.addressof(self._value), _ANY)
+        bpf(_UPDATE, self._attr)
+
+
 class ProgramInfo:
     """What the kernel counts of a program: `run_time_ns` and `run_cnt` stay 0 unless
     kernel.bpf_stats_enabled is 1; `misses` are runs skipped for recursion (kernel 5.12)."""

@@ -8,15 +8,14 @@ page offset) and its data, padded to 8 bytes. Positions are byte counts that onl
 
 from __future__ import annotations
 
-import ctypes
 import mmap
-import platform
 import struct
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+
+from netiod.fence import fence
 
 _HEADER = 8
 _BUSY, _DISCARDED = 1 << 31, 1 << 30
@@ -77,14 +76,14 @@ class EventRing(Ring):
         self.next = consumer
         if not n:
             return self._none
-        _fence()
+        fence()
         start = consumer & (self.size - 1)
         # Records are finished from the front up to the first whose busy bit, the sign of its
         # header's first word, is still set. None is ever discarded.
         heads: npt.NDArray[np.int32] = np.ndarray(n, "<i4", self._data, start, self._stride)
         if heads.min() < 0:
             n = int((heads < 0).argmax())
-        _fence()
+        fence()
         opaque = f"V{self._record}"
         records: npt.NDArray[np.void] = np.ndarray(
             n, opaque, self._data, start + _HEADER, self._stride
@@ -94,7 +93,7 @@ class EventRing(Ring):
 
     def release(self) -> None:
         """Take what drain() gave out of the ring."""
-        _fence()
+        fence()
         self._consumer[0] = self.next
 
 
@@ -107,28 +106,14 @@ class MetaRing(Ring):
             consumer = self._consumer[0]
             if consumer >= self._producer[0]:
                 return
-            _fence()
+            fence()
             start = consumer & (self.size - 1)
             (head,) = struct.unpack_from("<I", self._data, start)
             if head & _BUSY:
                 return
-            _fence()
+            fence()
             length = head & _LENGTH
             record = bytes(self._data[start + _HEADER : start + _HEADER + length])
             self._consumer[0] = consumer + _HEADER + -(-length // 8) * 8
             if not head & _DISCARDED:
                 yield record
-
-
-def _no_fence() -> None:
-    """x86 orders loads with loads and stores with stores."""
-
-
-def _make_fence() -> Callable[[], Any]:
-    if platform.machine() == "x86_64":
-        return _no_fence
-    fence = ctypes.CDLL("libatomic.so.1").atomic_thread_fence
-    return lambda: fence(5)  # memory_order_seq_cst
-
-
-_fence = _make_fence()

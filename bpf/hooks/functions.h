@@ -41,7 +41,7 @@ BPF_HASH(noted, u64, struct noted, 65536);
 
 static __always_inline u32 call_under_way(void)
 {
-	struct pt_regs *regs = user_regs();
+	struct pt_regs *regs = user_regs(this_task());
 
 	return READ(regs->NETIO_SYSCALL_NR);
 }
@@ -145,9 +145,10 @@ static __always_inline int leave(u64 wanted, u32 fn, long ret, u32 dir)
 	if (ret <= 0 || in.ignored)
 		return 0;
 	read_head(&head, in.sk);
+	op.id = id;
 	op.bytes = dir == NETIO_DIR_RECV ? delivered(ret, in.room) : ret;
 	op.ops = 1;
 	op.dir = dir;
-	op.call = by_worker() ? NETIO_CALL_IO_URING : call_of(in.nr);
+	op.call = by_worker(this_task()) ? NETIO_CALL_IO_URING : call_of(in.nr);
 	return account(wanted, in.sk, &head, &in.peer, &op);
 }

@@ -68,49 +68,66 @@ static __always_inline u64 delivered(u64 ret, u64 room)
 	return room < ret ? room : ret;
 }
 
-/* The registers that the thread entered the kernel with. */
-static __always_inline struct pt_regs *user_regs(void)
+/* The thread at work: typed where the verifier knows what a task is, so that it can be loaded from. */
+static __always_inline struct task_struct *this_task(void)
 {
 #ifdef NETIO_HAS_bpf_task_pt_regs
-	struct task_struct *task = bpf_get_current_task_btf();
+	return bpf_get_current_task_btf();
+#else
+	return (void *)bpf_get_current_task();
+#endif
+}
 
+/* The registers that the thread entered the kernel with. */
+static __always_inline struct pt_regs *user_regs(struct task_struct *task)
+{
+#ifdef NETIO_KFUNC_bpf_rdonly_cast
+	/* How far above its stack's end they lie is the same for every thread: asked for once. */
+	u64 stack = (u64)LOAD(task->stack);
+	u32 index = NETIO_CONFIG_REGS;
+	u64 *offset = config.lookup(&index);
+
+	if (!offset)
+		return NULL;
+	if (!*offset) {
+		struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+		*offset = (u64)READ(regs) - stack;	/* READ: as a number */
+	}
+	return KNOWN(pt_regs, (void *)(stack + *offset));
+#elif defined(NETIO_HAS_bpf_task_pt_regs)
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 #else
 	/* Before 5.15, when all architectures kept them at the very end of the stack. */
-	struct task_struct *task = (void *)bpf_get_current_task();
-
 	return READ(task->stack) + NETIO_STACK_SIZE - sizeof(struct pt_regs);
 #endif
 }
 
 /*
- * Whether one of io_uring's own threads, iou-wrk-PID or iou-sqp-PID, is at work: the registers that
- * it was given are those of whatever call its maker was in. (The flag for it has had two values.)
- * Where the helper is there, the verifier knows what its result is and lets us load from it, a
- * tenth of a read's cost.
+ * Whether the thread is one of io_uring's own, iou-wrk-PID or iou-sqp-PID: the registers that it was
+ * given are those of whatever call its maker was in. (The flag for it has had two values.)
  */
-static __always_inline int by_worker(void)
+static __always_inline int by_worker(struct task_struct *task)
 {
-#ifdef NETIO_HAS_bpf_task_pt_regs
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return *(volatile u32 *)task->comm == IOU_;
-#else
-	struct task_struct *task = (void *)bpf_get_current_task();
 	u32 name = 0;
 
+#ifdef NETIO_HAS_bpf_task_pt_regs
+	name = AS_LOADED(*(u32 *)task->comm);
+#else
 	bpf_probe_read_kernel(&name, sizeof(name), task->comm);
-	return name == IOU_;
 #endif
+	return name == IOU_;
 }
 
-/* Which call is under way; loaded, where these registers may be. */
-static __always_inline u32 this_call(struct pt_regs *regs)
+/* Which call is under way. */
+static __always_inline u32 this_call(struct task_struct *task, struct pt_regs *regs)
 {
-	if (by_worker())
+	if (by_worker(task))
 		return NETIO_CALL_IO_URING;
+	if (!regs)	/* never, but only since 6.14 the verifier knows */
+		return NETIO_CALL_UNKNOWN;
 #ifdef NETIO_HAS_bpf_task_pt_regs
-	return call_of(*(volatile typeof(regs->NETIO_SYSCALL_NR) *)&regs->NETIO_SYSCALL_NR);
+	return call_of(AS_LOADED(regs->NETIO_SYSCALL_NR));
 #else
 	return call_of(READ(regs->NETIO_SYSCALL_NR));
 #endif
@@ -133,6 +150,7 @@ static __always_inline int zerocopy_received(u64 wanted, struct sock *sk, u64 op
 	if (known >= 36 && bpf_probe_read_user(&copied, sizeof(copied), (void *)(optval + 32)))
 		return 0;
 	read_head(&head, sk);
+	op.id = bpf_get_current_pid_tgid();
 	op.bytes = (u64)mapped + copied;
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;

@@ -41,6 +41,7 @@ static __always_inline int splice_ends(u64 wanted, long ret)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct splice *noted = splices.lookup(&id), in;
+	struct task_struct *task = this_task();
 	struct head head = {};
 	struct op op = {};
 
@@ -51,9 +52,10 @@ static __always_inline int splice_ends(u64 wanted, long ret)
 	if (ret <= 0 || in.counted)
 		return 0;
 	read_head(&head, in.sk);
+	op.id = id;
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;
-	op.call = this_call(user_regs());
+	op.call = this_call(task, user_regs(task));
 	return account(wanted, in.sk, &head, NULL, &op);
 }

@@ -141,11 +141,14 @@ static __always_inline u64 mmsg_bytes(u64 array, u32 first, u32 n)
  * All that a turn needs is read anew from the map and the socket: what the verifier knew of it
  * from the turn before would make each turn another one to it, until it gives up.
  */
-static __always_inline int account_mmsg(u64 wanted, struct inflight *in, u32 n)
+static __always_inline int account_mmsg(u64 id, u64 wanted, struct inflight *in, u32 n)
 {
+	struct proc *proc = proc_of(id >> 32);
 	struct head head = {};
 	struct op op = {};
 
+	if (!proc)
+		return 0;
 	for (u32 i = 0; i < MMSG_PEERS; i++) {
 		u64 message = in->arg1 + i * MMSG_SIZE;
 		struct peer peer = {};
@@ -154,37 +157,40 @@ static __always_inline int account_mmsg(u64 wanted, struct inflight *in, u32 n)
 		if (i >= n)
 			return 0;
 		peer_from_msghdr(&peer, message);
+		op.id = id;
 		op.bytes = mmsg_one(message, in->truncates);
 		op.ops = 1;
 		op.dir = in->dir;
 		op.call = in->call;
 		read_head(&head, in->sk);
-		account(wanted, in->sk, &head, &peer, &op);
+		account_to(proc, wanted, in->sk, &head, &peer, &op);
 	}
 	if (n <= MMSG_PEERS)
 		return 0;
+	op.id = id;
 	op.bytes = mmsg_bytes(in->arg1, MMSG_PEERS, n);
 	op.ops = n - MMSG_PEERS;
 	op.dir = in->dir;
 	op.call = in->call;
 	read_head(&head, in->sk);
-	return account(wanted, in->sk, &head, NULL, &op);
+	return account_to(proc, wanted, in->sk, &head, NULL, &op);
 }
 
-static __always_inline int succeeded(u64 wanted, struct inflight *in, long ret)
+static __always_inline int succeeded(u64 id, u64 wanted, struct inflight *in, long ret)
 {
 	struct peer peer = {};
 	struct head head = {};
 	struct op op = {};
 
 	read_head(&head, in->sk);
+	op.id = id;
 	op.bytes = delivered(ret, in->room);
 	op.ops = 1;
 	op.dir = in->dir;
 	op.call = in->call;
 	if (in->call == NETIO_CALL_SENDMMSG || in->call == NETIO_CALL_RECVMMSG) {
 		if (is_unconnected(&head))
-			return account_mmsg(wanted, in, ret);
+			return account_mmsg(id, wanted, in, ret);
 		op.ops = ret;
 		op.bytes = in->truncates && ret <= MMSG_TRUNC_MAX ? mmsg_delivered(in->arg1, ret)
 								  : mmsg_bytes(in->arg1, 0, ret);
@@ -213,7 +219,7 @@ ON_EXIT
 	if (!in)
 		return 0;
 	if (CALL_RESULT > 0 && call == in->call)
-		succeeded(wanted, in, CALL_RESULT);
+		succeeded(id, wanted, in, CALL_RESULT);
 	inflight.delete(&id);
 	return 0;
 }

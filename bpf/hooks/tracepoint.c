@@ -9,22 +9,42 @@
  * tracepoint_raw.c and tracepoint_classic.c.
  */
 
+/* Which call it is takes time to find out, and where only totals are wanted nobody asks. */
+static __always_inline int needs_call(u64 wanted, struct head *head)
+{
+	return wanted & NETIO_FILTER_STREAM || is_unconnected(head);
+}
+
+static __always_inline int needs_call_received(u64 wanted, int flags)
+{
+#ifdef NETIO_SPLICES
+	return 1;	/* splice(2) has to be told from the others */
+#else
+	return wanted & NETIO_FILTER_STREAM || flags & MSG_TRUNC;
+#endif
+}
+
 static __always_inline int sent(struct sock *sk, int ret)
 {
-	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
-	struct pt_regs *regs;
+	u64 id = bpf_get_current_pid_tgid(), wanted = filter_of(id >> 32);
+	struct task_struct *task;
+	struct pt_regs *regs = NULL;
 	struct peer peer = {};
 	struct head head = {};
 	struct op op = {};
 
 	if (!wanted || ret <= 0)
 		return 0;
-	regs = user_regs();
 	read_head(&head, sk);
+	op.id = id;
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_SEND;
-	op.call = this_call(regs);
+	if (needs_call(wanted, &head)) {
+		task = this_task();
+		regs = user_regs(task);
+		op.call = this_call(task, regs);
+	}
 	if (is_unconnected(&head)) {
 		if (op.call == NETIO_CALL_SENDTO)
 			peer_from_user(&peer, READ(regs->NETIO_ARG4));
@@ -40,8 +60,9 @@ static __always_inline int sent(struct sock *sk, int ret)
 
 static __always_inline int received(struct sock *sk, int ret, int flags)
 {
-	u64 wanted = filter_of(bpf_get_current_pid_tgid() >> 32);
-	struct pt_regs *regs;
+	u64 id = bpf_get_current_pid_tgid(), wanted = filter_of(id >> 32);
+	struct task_struct *task;
+	struct pt_regs *regs = NULL;
 	struct peer peer = {};
 	struct head head = {};
 	struct op op = {};
@@ -54,12 +75,16 @@ static __always_inline int received(struct sock *sk, int ret, int flags)
 #endif
 		return 0;
 	}
-	regs = user_regs();
 	read_head(&head, sk);
+	op.id = id;
 	op.bytes = ret;
 	op.ops = 1;
 	op.dir = NETIO_DIR_RECV;
-	op.call = this_call(regs);
+	if (needs_call_received(wanted, flags)) {
+		task = this_task();
+		regs = user_regs(task);
+		op.call = this_call(task, regs);
+	}
 	if (flags & MSG_TRUNC) {
 		if (op.call == NETIO_CALL_RECVFROM)
 			op.bytes = delivered(ret, READ(regs->NETIO_ARG2));

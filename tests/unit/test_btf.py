@@ -57,6 +57,20 @@ def test_anonymous_members_are_searched_and_offsets_add_up() -> None:
     assert parsed.struct_size("sock") == 8
 
 
+def test_structs_and_functions_have_the_verifiers_numbers() -> None:
+    types = [
+        of_kind(INT, 1, 0, 4, struct.pack("<I", 32)),
+        of_kind(A, 13, 0, 0),  # a function's type
+        of_kind(SOCK, 4, 1, 4, member(B, 1, 0)),
+        of_kind(B, 12, 1, 2),  # a global function
+    ]
+    parsed = btf.Btf(build(types, STRINGS))
+    assert parsed.struct_id("sock") == 3
+    assert parsed.function_id("b") == 4
+    assert parsed.function_id("sock") is None
+    assert parsed.struct_id("nothing") is None
+
+
 def test_a_bit_field_is_refused() -> None:
     types = [
         of_kind(INT, 1, 0, 4, struct.pack("<I", 32)),
