@@ -10,6 +10,8 @@ import time
 #: Bytes that are on their way at once: at first, of a terminal that may be slow, and of one that
 #: is fast. The kernel has room for more, but tells when it is empty only up to _EXACT.
 _FIRST, _LEAST, _EXACT, _MOST = 2048, 512, 4000, 16_384
+#: As many more where there is doubt whether it is empty.
+_LITTLE = 128
 #: Seconds in which a terminal should show what is on its way, and in which a fast one does.
 _AIM, _FAST = 0.15, 0.05
 #: Seconds without a word after which it is tried with a few bytes more, at first and at most.
@@ -57,7 +59,7 @@ class Terminal:
         elif now >= self.due:
             # Its word may have come together with that of our own write, and been taken for it.
             self._asked, self._doubt = now, min(2 * self._doubt, _DOUBT_MOST)
-            return _LEAST
+            return _LITTLE
         return max(0, self._window - self._sent)
 
     def write(self, data: bytes) -> int:
