@@ -27,6 +27,9 @@ MEASUREMENTS = (
     ),
     Measurement("speed", "share of speed that a process keeps", speed.HOW, speed.take),
     Measurement("cpu", "CPU time of the daemon", delivery.CPU, delivery.cpu),
+    Measurement(
+        "further-viewer", "what each further viewer costs", delivery.FURTHER, delivery.further
+    ),
     Measurement("lost", "events lost at full speed", delivery.LOST, delivery.lost),
     Measurement("viewer", "lines a second of `netioctl watch`", viewer.HOW, viewer.take),
     Measurement("memory", "memory of the daemon", memory.HOW, memory.take),

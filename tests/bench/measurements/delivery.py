@@ -6,26 +6,30 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from tests.bench.context import SETTLE, Context
+from tests.bench.context import SETTLE, Context, rotated
 from tests.bench.daemon import Daemon
 from tests.bench.results import Result, at_most
 from tests.bench.running import cpu_seconds
 from tests.bench.workload import UdpPairs
+
+#: Viewers at once where losses are counted.
+VIEWERS = 8
 
 CPU = """\
 The workload runs at full speed for five runs' time while one viewer that only counts watches
 it: it takes every event. CPU time, user and system, of all the daemon's processes together
 (supervisor, broker, gate) over that time, divided by the events that the daemon published. What
 asking the daemon costs is outside of that time."""
+FURTHER = f"""\
+As `cpu`, once with one viewer and once with {VIEWERS} of the same process in turn. What {VIEWERS}
+viewers cost more than one, divided by {VIEWERS - 1} and by what one costs. Each pair of runs is one
+value, and the next pair is taken the other way round."""
 LOST = """\
 The workload runs at full speed for five runs' time while eight viewers that only count watch
 it. Lost in kernel and daemon: what the daemon itself says. Missed by viewers: the operations
 that the workload made, for each viewer, less the events that this viewer got, so nothing can
 hide; `missed_untold` in the JSON file is how many of them no viewer was told of, which must be 0.
 Eight viewers that print every line would need more cores than small machines have."""
-
-#: Viewers at once where losses are counted.
-VIEWERS = 8
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class _Delivery:
     def cpu_a_million(self) -> float:
         return self.cpu / self.published * 1e6
 
+    @property
+    def share_of_a_core(self) -> float:
+        return self.cpu / self.seconds
+
 
 def cpu(context: Context) -> list[Result]:
     """CPU seconds a million events, with one viewer."""
@@ -55,7 +63,7 @@ def cpu(context: Context) -> list[Result]:
             "daemon CPU a million events, one viewer",
             "s",
             tuple(run.cpu_a_million for run in runs),
-            at_most(0.15),
+            at_most(0.10),
             _details(runs),
         )
     ]
@@ -93,6 +101,36 @@ def lost(context: Context) -> list[Result]:
             None,
             _details(runs),
         ),
+        Result(
+            "cpu.many-viewers-share",
+            f"daemon's share of a core at full speed, {VIEWERS} viewers",
+            "share",
+            tuple(run.share_of_a_core for run in runs),
+            at_most(0.15),
+        ),
+    ]
+
+
+def further(context: Context) -> list[Result]:
+    """What each further viewer costs, as a share of what the first does."""
+    costs: dict[int, list[float]] = {1: [], VIEWERS: []}
+    with context.udp_pairs() as workload:
+        for number in context.repeat():
+            for viewers in rotated(costs, number):
+                with context.daemon() as daemon:
+                    run = _deliver(daemon, workload, viewers, context.long)
+                costs[viewers].append(run.cpu_a_million)
+    return [
+        Result(
+            "cpu.further-viewer",
+            "daemon CPU of each further viewer, by that of the first",
+            "share",
+            tuple(
+                (many - one) / (VIEWERS - 1) / one for one, many in zip(costs[1], costs[VIEWERS])
+            ),
+            at_most(0.15),
+            {"one_viewer_s": costs[1], "many_viewers_s": costs[VIEWERS]},
+        )
     ]
 
 
@@ -135,7 +173,7 @@ def _deliver(daemon: Daemon, workload: UdpPairs, count: int, seconds: float) -> 
 def _details(runs: list[_Delivery]) -> dict[str, float]:
     return {
         "events_per_second": statistics.median(run.published / run.seconds for run in runs),
-        "share_of_a_core": statistics.median(run.cpu / run.seconds for run in runs),
+        "share_of_a_core": statistics.median(run.share_of_a_core for run in runs),
         "viewer_cpu_a_million": statistics.median(
             run.viewer_cpu / run.operations * 1e6 for run in runs
         ),

@@ -8,7 +8,7 @@ import time
 from tests.bench.context import SETTLE, Context
 from tests.bench.daemon import Daemon
 from tests.bench.measurements.delivery import VIEWERS
-from tests.bench.results import Result, at_most
+from tests.bench.results import Goal, Result, at_most
 from tests.bench.running import distinct, pss
 from tests.bench.workload import UdpPairs
 
@@ -37,8 +37,8 @@ def take(context: Context) -> list[Result]:
                 _at_full_speed(daemon, workload, context.long, busy)
     what = "daemon memory (PSS)"
     return [
-        idle.result("memory.idle", f"{what}, idle"),
-        busy.result("memory.busy", f"{what}, full speed, {VIEWERS} viewers"),
+        idle.result("memory.idle", f"{what}, idle", at_most(45)),
+        busy.result("memory.busy", f"{what}, full speed, {VIEWERS} viewers", at_most(70)),
     ]
 
 
@@ -51,9 +51,9 @@ class _Taken:
         self._pss.append(proportional / _MB)
         self._distinct.append(whole / _MB)
 
-    def result(self, name: str, what: str) -> Result:
+    def result(self, name: str, what: str, goal: Goal | None) -> Result:
         details = {"distinct_mb": statistics.median(self._distinct)}
-        return Result(name, what, "MB", tuple(self._pss), at_most(60), details)
+        return Result(name, what, "MB", tuple(self._pss), goal, details)
 
 
 def _at_full_speed(daemon: Daemon, workload: UdpPairs, seconds: float, into: _Taken) -> None:
