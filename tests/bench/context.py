@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.bench.daemon import Daemon, private_daemon
+from tests.bench.udp_many import UdpMany, udp_many
 from tests.bench.workload import UdpPairs, udp_pairs
 
 T = TypeVar("T")
@@ -66,6 +67,10 @@ class Context:
     def udp_pairs(self) -> AbstractContextManager[UdpPairs]:
         """The worst case of a workload."""
         return udp_pairs(self._scratch)
+
+    def udp_many(self, processes: int, pairs: int) -> AbstractContextManager[UdpMany]:
+        """The same traffic by so many processes, with so many pairs of sockets each."""
+        return udp_many(self._scratch, processes, pairs)
 
 
 def rotated(items: Iterable[T], by: int) -> list[T]:

@@ -11,17 +11,10 @@
  *
  * Commands come through pipes, because pipes are no sockets: all that is counted is the traffic.
  */
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <time.h>
 
-#define BYTES 64
+#include "udp.h"
+
 #define MOST_SLICES 100000
 /* Pairs between two looks at the clock: at most some 200 microseconds, so slices end in time. */
 #define BURST 64
@@ -34,56 +27,6 @@ struct slice {
 
 static struct slice slices[MOST_SLICES];
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static uint64_t now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void sleep_until(uint64_t when)
-{
-	struct timespec t = {(time_t)(when / 1000000000), (long)(when % 1000000000)};
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-}
-
-static int udp_socket(struct sockaddr_in *own)
-{
-	/* A datagram that got lost must not stop the benchmark for good. */
-	struct timeval patience = {2, 0};
-	socklen_t size = sizeof(*own);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	memset(own, 0, sizeof(*own));
-	own->sin_family = AF_INET;
-	own->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || bind(fd, (struct sockaddr *)own, size) ||
-	    getsockname(fd, (struct sockaddr *)own, &size) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
-		die("udp socket");
-	return fd;
-}
-
-static void pairs(int from, int to, uint64_t count)
-{
-	char buffer[BYTES] = {0};
-
-	while (count--) {
-		if (send(from, buffer, BYTES, 0) != BYTES)
-			die("send");
-		if (recv(to, buffer, BYTES, 0) != BYTES)
-			die("recv");
-	}
-}
-
 static void run(int from, int to, size_t count, uint64_t length, uint64_t rate)
 {
 	uint64_t start = now(CLOCK_MONOTONIC), last = start, sent = 0;
@@ -95,7 +38,7 @@ static void run(int from, int to, size_t count, uint64_t length, uint64_t rate)
 		while ((t = now(CLOCK_MONOTONIC)) < end) {
 			uint64_t due = rate ? (uint64_t)((double)(t - start) * rate / 2e9) : sent + BURST;
 
-			pairs(from, to, due - sent);
+			exchange(from, to, due - sent);
 			sent = due;
 			if (rate)
 				sleep_until(t + TICK_NS < end ? t + TICK_NS : end);
@@ -109,14 +52,11 @@ static void run(int from, int to, size_t count, uint64_t length, uint64_t rate)
 
 int main(void)
 {
-	struct sockaddr_in a_name, b_name;
-	int a = udp_socket(&a_name), b = udp_socket(&b_name);
 	unsigned long count, length, rate;
 	char line[128];
+	int a, b;
 
-	if (connect(a, (struct sockaddr *)&b_name, sizeof(b_name)) ||
-	    connect(b, (struct sockaddr *)&a_name, sizeof(a_name)))
-		die("connect");
+	udp_pair(INADDR_LOOPBACK, &a, &b);
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.bench.context import Context
-from tests.bench.measurements import delivery, memory, speed, viewer, waiting
+from tests.bench.measurements import delivery, growth, memory, speed, viewer, waiting
 from tests.bench.results import Result
 
 
@@ -31,6 +31,9 @@ MEASUREMENTS = (
         "further-viewer", "what each further viewer costs", delivery.FURTHER, delivery.further
     ),
     Measurement("lost", "events lost at full speed", delivery.LOST, delivery.lost),
+    Measurement(
+        "growth", "what an event costs with many processes or connections", growth.HOW, growth.take
+    ),
     Measurement("viewer", "lines a second of `netioctl watch`", viewer.HOW, viewer.take),
     Measurement("memory", "memory of the daemon", memory.HOW, memory.take),
 )
