@@ -115,7 +115,6 @@ class Daemon:
     ) -> Iterator[subprocess.Popen[Any]]:
         """`netioctl watch`, with stdout to nowhere as a rule; it watches when this is entered."""
         command = self.command("watch", *arguments)
-        before = self.status()["viewers"]
         with running(
             command,
             signal.SIGINT,
@@ -123,15 +122,13 @@ class Daemon:
             stdout=stdout,
             stderr=subprocess.PIPE,
         ) as process:
-
-            def watches() -> bool:
-                if process.poll() is not None:
-                    assert process.stderr is not None
-                    raise BenchError(f"netioctl watch ended: {process.stderr.read().decode()}")
-                return bool(self.status()["viewers"] > before)
-
-            wait_until(watches, _PATIENCE, "netioctl watch attaches")
-            # The lease comes first and the stream a moment later; then it sleeps.
+            assert process.stderr is not None
+            said = b""
+            # The lease comes first, and the stream later, the more so with the gate's start.
+            while not (line := process.stderr.readline()).startswith(b"watching "):
+                if not line:
+                    raise BenchError(f"netioctl watch ended: {said.decode()}")
+                said += line
             settle(process.pid)
             yield process
 
