@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tests.bench.measurements import Measurement
 from tests.bench.report import HEADS, Report, rows
@@ -28,9 +29,19 @@ not be measured.
 """
 
 
-def document(report: Report, measurements: Sequence[Measurement]) -> str:
+class Figure(NamedTuple):
+    """`path`: from the file's directory."""
+
+    path: str
+    title: str
+
+
+def document(
+    report: Report, measurements: Sequence[Measurement], figures: Sequence[Figure] = ()
+) -> str:
     """The whole file."""
-    parts = [_INTRODUCTION, _table(report), _machine(report), _READING]
+    pictures = [f"![{figure.title}]({figure.path})\n" for figure in figures]
+    parts = [_INTRODUCTION, _table(report), *pictures, _machine(report), _READING]
     for each in measurements:
         text = f"**{each.what[0].upper()}{each.what[1:]}** (`{each.name}`). {each.how}"
         parts.append(textwrap.fill(text, 100, break_on_hyphens=False) + "\n")

@@ -27,8 +27,7 @@ connection was used before that, so that what is done once for a new one does no
 is what an event costs with the largest number, divided by what it costs with the smallest.
 "Daemon" is its CPU time, as in `cpu`. "Hooks" is the time that netio's BPF programs ran, which the
 kernel takes (BPF_ENABLE_STATS): what the workload's own calls take longer with many sockets is not
-in that. `cost` in the JSON file has the values for each number, in seconds of CPU a million events
-and in nanoseconds an event."""
+in that. `cost` in the JSON file has nanoseconds an event for each number."""
 
 
 class _Size(NamedTuple):
@@ -79,10 +78,7 @@ def _run(context: Context, size: _Size) -> Delivery:
 
 def _result(series: _Series, part: str, what: str, taken: dict[int, list[Delivery]]) -> Result:
     cost = {
-        number: [
-            run.cpu_a_million if part == "daemon" else run.hooks / run.published * 1e9
-            for run in runs
-        ]
+        number: [(run.cpu if part == "daemon" else run.hooks) / run.published * 1e9 for run in runs]
         for number, runs in taken.items()
     }
     fewest, most = min(cost), max(cost)
@@ -94,7 +90,6 @@ def _result(series: _Series, part: str, what: str, taken: dict[int, list[Deliver
         at_most(1.15),
         {
             "cost": {str(number): values for number, values in cost.items()},
-            "cost_unit": "s a million events" if part == "daemon" else "ns an event",
             "events_missed": sum(run.missed for runs in taken.values() for run in runs),
             "viewer_cpu_a_million": {
                 str(number): statistics.median(
