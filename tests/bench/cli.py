@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--write writes what all measurements found: leave out --only")
     if options.list:
         for each in MEASUREMENTS:
-            print(f"{each.name:<12} {each.what}")
+            print(f"{each.name:<14} {each.what}")
         return _Exit.OK
     chosen = [each for each in MEASUREMENTS if not options.only or each.name in options.only]
     if os.geteuid() != 0:
