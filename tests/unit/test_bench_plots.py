@@ -18,7 +18,8 @@ RESULTS = (
     Result("start", "netiod, start to ready", "s", (0.4,), at_most(0.6)),
     share("speed.watched"),
     Result("speed.alone", "speed without netio", "ops/s", (800_000.0,)),
-    share("speed.tcp.strace", "share of speed kept, `strace -p $PID`, and $2", tool="strace"),
+    share("speed.delivered-x", "share of events delivered, x"),
+    share("speed-tcp.strace", "tcp (1 KiB): share of speed kept, `strace -p $PID`, and $2"),
     Result("latency.p50", "median", "ms", (2.5,), at_most(10), PERCENTILES),
     Result("latency.p99", "99th", "ms", (5.0,), at_most(30), PERCENTILES),
     Result("growth.processes.daemon", "CPU", "share", (1.1,), at_most(1.15), COST),
@@ -33,7 +34,12 @@ def matplotlib() -> None:
 
 def test_a_plot_a_workload_and_only_for_what_was_measured() -> None:
     drawn = plots.draw(RESULTS)
-    assert [plot.name for plot in drawn] == ["speed-udp-pairs", "speed-tcp", "latency", "growth"]
+    assert [plot.name for plot in drawn] == [
+        "speed-udp-pairs",
+        "speed-tcp-1-kib",
+        "latency",
+        "growth",
+    ]
     assert plots.draw(RESULTS[:1]) == []
 
 
@@ -57,6 +63,7 @@ def test_a_bar_without_a_goal() -> None:
         (share("speed.tcp.watched"), "tcp"),
         (share("speed.watched", workload="unix"), "unix"),
         (share("speed.tcp.watched", workload="unix"), "unix"),
+        (share("speed-tcp.watched", "tcp: share of speed kept, watched"), "tcp"),
     ],
 )
 def test_a_result_says_its_workload(result: Result, workload: str) -> None:
@@ -68,7 +75,7 @@ def test_a_result_says_its_workload(result: Result, workload: str) -> None:
 def test_only_shares_of_speed_are_bars() -> None:
     from tests.bench.plots import speed
 
-    results = (RESULTS[0], RESULTS[2], share("growth.processes.daemon"))
+    results = (RESULTS[0], RESULTS[2], RESULTS[3], share("growth.processes.daemon"))
     assert speed.by_workload(results) == {}
 
 
@@ -76,7 +83,9 @@ def test_a_bar_is_called_after_its_condition() -> None:
     from tests.bench.plots import speed
 
     assert speed.label(RESULTS[1]) == "watched"
-    assert speed.label(RESULTS[3]) == r"strace -p \$PID, and \$2"
+    assert speed.label(RESULTS[4]) == r"strace -p \$PID, and \$2"
+    assert speed.own(RESULTS[1])
+    assert not speed.own(RESULTS[4])
 
 
 def test_each_nine_takes_as_much_room() -> None:
