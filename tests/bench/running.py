@@ -6,6 +6,7 @@ import array
 import contextlib
 import mmap
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +24,23 @@ _CPUCLOCK_SCHED = 2
 
 class BenchError(Exception):
     """Something could not be measured; the text says why."""
+
+
+class Unavailable(BenchError):
+    """This machine lacks what is needed, or cannot do it: that is skipped, and is no failure."""
+
+
+def find(program: str, *elsewhere: Path) -> str:
+    """The path of a program of the system, or of one below `elsewhere`.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    path = os.pathsep.join([ENVIRONMENT["PATH"], *map(str, elsewhere)])
+    found = shutil.which(program, path=path)
+    if found is None:
+        raise Unavailable(f"{program} is not installed")
+    return found
 
 
 @contextlib.contextmanager
