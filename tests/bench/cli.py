@@ -96,7 +96,13 @@ def _measure(chosen: Sequence[Measurement], repetitions: int, seconds: float) ->
     finally:
         progress.clear()
     settings: dict[str, Any] = {"repetitions": repetitions, "seconds": seconds}
-    return Report({**about, **disturbance.describe()}, settings, tuple(results), failures)
+    return Report(
+        {**about, **disturbance.describe()},
+        settings,
+        tuple(results),
+        failures,
+        tuple(context.skipped),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from tests.bench.measurements import Measurement
-from tests.bench.report import HEADS, Report, rows
+from tests.bench.report import HEADS, Report, rows, skips
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -39,7 +39,7 @@ def document(report: Report, measurements: Sequence[Measurement]) -> str:
 
 def _table(report: Report) -> str:
     lines = [f"| {' | '.join(HEADS)} |", "| --- | ---: | ---: | ---: | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in rows(report.results)]
+    lines += [f"| {' | '.join(row)} |" for row in [*rows(report.results), *skips(report.skipped)]]
     text = "\n".join(lines).replace(">=", "≥").replace("<=", "≤").replace(" .. ", " … ")
     failures = "".join(f"\nNot measured: {n}: {why}\n" for n, why in report.failures.items())
     return f"## Results\n\n{text}\n{failures}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ class Result:
             "met": self.met,
             "details": {key: _plain(value) for key, value in self.details.items()},
         }
+
+
+class Skipped(NamedTuple):
+    """What this machine cannot measure, and why."""
+
+    name: str
+    what: str
+    why: str
 
 
 def rounded(value: float) -> float | int:

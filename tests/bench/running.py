@@ -105,6 +105,24 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         raise BenchError(f"a process that was to be measured has gone: {error}") from error
 
 
+def cpu_at_rest(pids: Iterable[int], seconds: float = 10) -> float:
+    """What cpu_seconds() says once processes have next to nothing to do: they used less than a
+    tenth of 0.1 s together. After `seconds` whatever it says then.
+
+    Raises:
+        BenchError: one of them is gone.
+    """
+    pids = list(pids)
+    deadline = time.monotonic() + seconds
+    before = cpu_seconds(pids)
+    while True:
+        time.sleep(0.1)
+        now = cpu_seconds(pids)
+        if now - before < 0.01 or time.monotonic() > deadline:
+            return now
+        before = now
+
+
 def settle(pid: int, seconds: float = 10) -> None:
     """Wait until a process has done what it does at its start: it sleeps for 0.1 s.
 

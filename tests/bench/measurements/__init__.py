@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from tests.bench.context import Context
 from tests.bench.measurements import delivery, memory, speed, viewer, waiting
+from tests.bench.plans import PLANS
 from tests.bench.results import Result
 
 
@@ -25,7 +27,7 @@ MEASUREMENTS = (
     Measurement(
         "first-event", "first event of `netioctl watch`", waiting.FIRST, waiting.first_event
     ),
-    Measurement("speed", "share of speed that a process keeps", speed.HOW, speed.take),
+    *(Measurement(p.name, p.what, p.how, partial(speed.take, p)) for p in PLANS),
     Measurement("cpu", "CPU time of the daemon", delivery.CPU, delivery.cpu),
     Measurement("lost", "events lost at full speed", delivery.LOST, delivery.lost),
     Measurement("viewer", "lines a second of `netioctl watch`", viewer.HOW, viewer.take),
