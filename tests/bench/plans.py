@@ -20,28 +20,30 @@ one of the conditions (B): A B A B … A. A share is B divided by the mean of th
 A after it, so that a machine that becomes slower or faster meanwhile does little harm. The speed
 of a run is the median of its slices of 0.1 s. The workload is one thread, not bound to a core:
 64-byte datagrams between two UDP sockets, so it does next to nothing but what is watched. On a
-machine with two cores the daemon and the viewer compete with it for them, which is in the
-share. `share_of_cpu_speed` in the JSON file divides by the workload's CPU time instead, which
-leaves the competition for cores out, but not that for caches. "Watched by a viewer that only
-counts" is what the kernel and the daemon take by themselves; "added" what the kernel takes for
-exact counters. `unwatched` is what every other process on the machine pays. Goals stand at the
-rows with `--no-splice`, which are the tracepoints alone: on kernels without kprobes netio by
-default also follows splice(2) by tracepoints of system calls, and then every system call pays
-for that, as the rows without the option show. The floor: empty hooks are two programs on the same
-raw tracepoints that return at once, which no tool there can do without; bare hooks put an event
-of 32 bytes (time, PID, bytes) into a ring for every process, and a reader takes them in bulk, once
+machine with two cores the daemon and the viewer compete with it for them, which is in the share.
+`share_of_cpu_speed` in the JSON file divides by the workload's CPU time instead, which leaves
+the competition for cores out, but not that for caches. "Watched by a viewer that only counts" is
+what the kernel and the daemon take by themselves; "added" what the kernel takes for exact
+counters. `unwatched` is what every other process on the machine pays. Goals stand at the rows
+with `--no-splice`, which are the tracepoints alone: on kernels without kprobes netio by default
+also follows splice(2) by tracepoints of system calls, and then every system call pays for that,
+as the rows without the option show. The floor: empty hooks are two programs on the same raw
+tracepoints that return at once, which no tool there can do without; bare hooks put an event of
+32 bytes (time, PID, bytes) into a ring for every process, and a reader takes them in bulk, once
 in 10 ms, and does nothing with them. The others are what people use today: scripts for BCC that
 print a line an event from a callback, with a ring buffer of netio's size or with a perf buffer;
 bpftrace, which counts bytes and events in maps, or prints a line an event; strace and perf trace
 of the calls for sockets; tcptop (TCP alone); nethogs on loopback, which sees packets and no
-calls. All but nethogs are told the PID, and all that print do so to /dev/null. Each is
-attached before B begins. A tool that is missing, or that this kernel does not allow, is skipped
-with its reason. CPU a million delivered events: CPU time, user and system, of the script's
-process, from before the run until it has caught up and rests, divided by the events that its
-callback got; the same of netio's daemon (supervisor, broker, gate) with one viewer that only
-counts, divided by the events that it published; each ratio is of one repetition. In the JSON
-file, `watcher_cpu` is the CPU time of every one of them a million operations of the workload, and
-`events` and the losses are counted a million operations where the tool tells them."""
+calls. All but nethogs are told the PID, and all that print do so to /dev/null. Each is attached
+before B begins. A tool that is missing, or that this kernel does not allow, is skipped with its
+reason. "Share of events delivered": those that the daemon published or a callback got, of these
+and those that found no room; what is lost makes the share of speed higher. CPU a million
+delivered events: CPU time, user and system, of the script's process, from before the run until
+it has caught up and rests, divided by the events that its callback got; the same of netio's
+daemon (supervisor, broker, gate) with one viewer that only counts, divided by the events that it
+published; each ratio is of one repetition. In the JSON file, `watcher_cpu` is the CPU time of
+every one of them a million operations of the workload, and `events` and the losses are counted a
+million operations where the tool tells them."""
 #: Beside each of the usual workloads; the worst case has all there are.
 _USUAL = (
     "watched",

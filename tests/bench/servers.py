@@ -63,6 +63,8 @@ class Answered(NamedTuple):
 class Server:
     """A server in process `pid`; `load` makes requests for some seconds."""
 
+    unit = "requests/s"
+
     def __init__(self, name: str, what: str, pid: int, load: Callable[[float], Answered]) -> None:
         self.name, self.what, self.pid = name, what, pid
         self._load = load
@@ -97,7 +99,8 @@ def nginx(scratch: Path, size: int) -> Iterator[Server]:
         return wrk_says(_output([wrk, *options, f"http://127.0.0.1:{port}/file"], duration))
 
     with _listening("nginx", command, port, scratch) as pid:
-        yield Server("nginx", f"nginx, responses of {size:,} bytes, asked by wrk", pid, load)
+        what = f"responses of {size:,} bytes"
+        yield Server(f"nginx, {what}", f"nginx, {what}, asked by wrk", pid, load)
 
 
 @contextlib.contextmanager

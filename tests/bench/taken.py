@@ -45,6 +45,17 @@ class Taken:
             return []
         return [cpu / (seen.events or 1) * 1e6 for cpu, seen in pairs]
 
+    def delivered(self) -> list[float]:
+        """The share of the events that the watcher got, of each repetition; empty where it does
+        not tell."""
+        pairs = [(seen.events, seen.lost_in_kernel) for seen in self.seen]
+        shares = [
+            events / (events + lost + (seen.lost_in_daemon or 0))
+            for (events, lost), seen in zip(pairs, self.seen)
+            if events and lost is not None
+        ]
+        return shares if len(shares) == len(pairs) else []
+
     def a_million_operations(self) -> dict[str, float]:
         """What the watcher used, got and lost for each million operations of the workload: all
         repetitions together; without what it does not tell."""

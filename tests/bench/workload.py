@@ -45,6 +45,8 @@ class Workload(Protocol):
 
     name: str
     what: str
+    #: Of its speed.
+    unit: str
     pid: int
 
     def run(self, seconds: float) -> Run:
@@ -55,6 +57,7 @@ class SlicedProgram:
     """A program that makes traffic, told what to do through pipes: see slices.h."""
 
     name = what = ""
+    unit = "ops/s"
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

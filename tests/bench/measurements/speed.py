@@ -38,7 +38,9 @@ def take(plan: Plan, context: Context) -> list[Result]:
             if condition.name in taken
         ),
         *comparison.results(plan, taken),
-        Result(f"{plan.name}.alone", f"speed without a watcher ({workload.name})", "ops/s", alone),
+        Result(
+            f"{plan.name}.alone", f"{workload.name}: speed without a watcher", workload.unit, alone
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.context import Context
-from tests.bench.rivals.reason import reason
+from tests.bench.rivals.attempt import reason
 from tests.bench.running import Unavailable, find, running, settle, wait_until
 from tests.bench.watcher import Condition, Seen, Watcher
 
