@@ -9,5 +9,5 @@ taken          what was measured of a workload under one condition
 daemon         a netiod of our own, and its viewers; subscriber is the lightest of them
 running        processes: start, end, CPU time, memory
 results        numbers and goals; report and markdown show them
-machine        on what, and with what, this was measured
+machine        on what, and with what, this was measured; versions: of other programs
 """

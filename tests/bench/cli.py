@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netioctl.wire.errors import NetioError
-from tests.bench import machine, markdown, workload
+from tests.bench import machine, markdown, versions, workload
 from tests.bench.context import Context, Progress
 from tests.bench.measurements import MEASUREMENTS, Measurement
 from tests.bench.report import Report, table
@@ -86,7 +86,11 @@ def _measure(chosen: Sequence[Measurement], repetitions: int, seconds: float) ->
             workload.build(scratch)
             context = Context(repetitions, seconds, scratch, progress)
             with context.daemon() as daemon:
-                about = {**machine.describe(), "backend": daemon.backend}
+                about = {
+                    **machine.describe(),
+                    "backend": daemon.backend,
+                    "others": versions.installed(),
+                }
             for position, each in enumerate(chosen, 1):
                 progress.begin(f"[{position}/{len(chosen)}] {each.what}:")
                 try:

@@ -60,6 +60,7 @@ def _machine(report: Report) -> str:
 | system | {m["system"]}, kernel {m["kernel"]} |
 | netio | {m["netio"]}, back-end `{m["backend"]}` |
 | versions | Python {m["python"]}, numpy {m["numpy"]}, pyzmq {m["pyzmq"]}, libzmq {m["libzmq"]} |
+| others | {", ".join(f"{name} {version}" for name, version in m["others"].items())} |
 | repetitions | {s["repetitions"]}, runs of {s["seconds"]:g} s |
 | disturbance | load {m["load_before"]:.2f} before; {stolen}; {m["other_daemons"]} other netiod |
 """

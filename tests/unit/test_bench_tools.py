@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import servers
+from tests.bench import servers, versions
 from tests.bench.context import Context, Progress
 from tests.bench.rivals import tools
 from tests.bench.rivals.attempt import attempted, reason
@@ -83,6 +83,19 @@ def test_bpftrace_prints_its_counter_again_and_again() -> None:
 )
 def test_reasons(text: str, why: str) -> None:
     assert reason(text) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("bpftrace v0.17.0\n", "0.17.0"),
+        ("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012 Will Glozer\n", "4.1.0"),
+        ("perf version 6.1.187\n", "6.1.187"),
+        ("usage: ...\n", "unknown"),
+    ],
+)
+def test_versions(text: str, version: str) -> None:
+    assert versions.version(text) == version
 
 
 def test_a_program_that_is_missing() -> None:
