@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netioctl.wire.errors import NetioError
-from tests.bench import machine, markdown, plots, workload
+from tests.bench import machine, markdown, plots, versions, workload
 from tests.bench.context import Context, Progress
 from tests.bench.measurements import MEASUREMENTS, Measurement
 from tests.bench.report import Report, table
@@ -87,7 +87,11 @@ def _measure(chosen: Sequence[Measurement], repetitions: int, seconds: float) ->
             workload.build(scratch)
             context = Context(repetitions, seconds, scratch, progress)
             with context.daemon() as daemon:
-                about = {**machine.describe(), "backend": daemon.backend}
+                about = {
+                    **machine.describe(),
+                    "backend": daemon.backend,
+                    "others": versions.installed(),
+                }
             for position, each in enumerate(chosen, 1):
                 progress.begin(f"[{position}/{len(chosen)}] {each.what}:")
                 try:
@@ -97,7 +101,13 @@ def _measure(chosen: Sequence[Measurement], repetitions: int, seconds: float) ->
     finally:
         progress.clear()
     settings: dict[str, Any] = {"repetitions": repetitions, "seconds": seconds}
-    return Report({**about, **disturbance.describe()}, settings, tuple(results), failures)
+    return Report(
+        {**about, **disturbance.describe()},
+        settings,
+        tuple(results),
+        failures,
+        tuple(context.skipped),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tests.bench.measurements import Measurement
-from tests.bench.report import HEADS, Report, rows
+from tests.bench.report import HEADS, Report, rows, skips
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -50,7 +50,7 @@ def document(
 
 def _table(report: Report) -> str:
     lines = [f"| {' | '.join(HEADS)} |", "| --- | ---: | ---: | ---: | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in rows(report.results)]
+    lines += [f"| {' | '.join(row)} |" for row in [*rows(report.results), *skips(report.skipped)]]
     text = "\n".join(lines).replace(">=", "≥").replace("<=", "≤").replace(" .. ", " … ")
     failures = "".join(f"\nNot measured: {n}: {why}\n" for n, why in report.failures.items())
     return f"## Results\n\n{text}\n{failures}"
@@ -71,6 +71,7 @@ def _machine(report: Report) -> str:
 | system | {m["system"]}, kernel {m["kernel"]} |
 | netio | {m["netio"]}, back-end `{m["backend"]}` |
 | versions | Python {m["python"]}, numpy {m["numpy"]}, pyzmq {m["pyzmq"]}, libzmq {m["libzmq"]} |
+| others | {", ".join(f"{name} {version}" for name, version in m["others"].items())} |
 | repetitions | {s["repetitions"]}, runs of {s["seconds"]:g} s |
 | disturbance | load {m["load_before"]:.2f} before; {stolen}; {m["other_daemons"]} other netiod |
 """

@@ -5,36 +5,13 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define BYTES 64
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static uint64_t now(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void sleep_until(uint64_t when)
-{
-	struct timespec t = {(time_t)(when / 1000000000), (long)(when % 1000000000)};
-
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-}
 
 /* `address` is on loopback, in the host's byte order; the port is any that is free there. */
 static int udp_socket(uint32_t address, struct sockaddr_in *own)

@@ -18,6 +18,7 @@ MACHINE = {
     "stolen": 0.0,
     "load_before": 0.1,
     "other_daemons": 0,
+    "others": {},
 }
 SETTINGS = {"repetitions": 5, "seconds": 1.0}
 

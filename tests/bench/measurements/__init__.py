@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from tests.bench.context import Context
@@ -17,6 +18,7 @@ from tests.bench.measurements import (
     viewer,
     waiting,
 )
+from tests.bench.plans import PLANS
 from tests.bench.results import Result
 
 
@@ -36,7 +38,7 @@ MEASUREMENTS = (
         "first-event", "first event of `netioctl watch`", waiting.FIRST, waiting.first_event
     ),
     Measurement("latency", "from system call to screen", latency.HOW, latency.take),
-    Measurement("speed", "share of speed that a process keeps", speed.HOW, speed.take),
+    *(Measurement(p.name, p.what, p.how, partial(speed.take, p)) for p in PLANS),
     Measurement("cpu", "CPU time of the daemon", delivery.CPU, delivery.cpu),
     Measurement(
         "further-viewer", "what each further viewer costs", delivery.FURTHER, delivery.further
