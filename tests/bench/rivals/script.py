@@ -42,7 +42,7 @@ static __always_inline int emit(void *ctx, int bytes, u8 sends)
         return 0;
     event = events.ringbuf_reserve(sizeof(*event));
     if (!event) {
-        lost.atomic_increment(zero);
+        lost.increment(zero);
         return 0;
     }
     fill(event, bytes, sends);
