@@ -93,7 +93,6 @@ class Live(Screen):
         self._terminal.close()
         # From here on the terminal's pace rules: whoever asked for the end waits for its totals.
         self._output.write_bytes(self._rest)
-        self._output.write_bytes(self._rest)
         self._output.write(self._skips.draw(self._draws))
         super().show([item for _, item in self._waiting])
 

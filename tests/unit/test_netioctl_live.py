@@ -12,11 +12,16 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from netioctl import live
+from netioctl.output import Output
+from netioctl.screen import Wish
 from netioctl.terminal import Terminal
+from netioctl.watching import Escaped
 from tests.unit.fake_daemon import RECVFROM, FakeDaemon, running
 from tests.unit.test_netioctl_watch import ENDS, ENTRY, PID, Viewer
 
@@ -284,3 +289,47 @@ def test_a_terminal_that_takes_a_part() -> None:
     terminal.close()
     os.close(lead)
     os.close(follow)
+
+
+def test_the_rest_of_a_line_is_written_once_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    lead, follow = pty.openpty()
+
+    class Half(Terminal):
+        """Shows half of a line and no more."""
+
+        taken = 0
+
+        def room(self) -> int:
+            return 0 if self.taken else 100
+
+        def write(self, data: bytes) -> int:
+            self.taken = os.write(follow, data[: len(data) // 2])
+            return self.taken
+
+    class Written(Output):
+        def __init__(self) -> None:
+            self.text = b""
+
+        def encode(self, text: str) -> bytes:
+            return text.encode()
+
+        def width(self) -> int | None:
+            return 80
+
+        def write_bytes(self, data: bytes) -> None:
+            self.text += data
+
+    monkeypatch.setattr(live, "Terminal", Half)
+    written = Written()
+    session: Any = SimpleNamespace(
+        reader=None, generation=0, register=lambda *_: None, unregister=lambda *_: None
+    )
+    wish = Wish(False, False, True, True, float("inf"), None)
+    drawer: Any = SimpleNamespace(missed=lambda n: f"{n} missed\n", forget=lambda: None)
+    screen = live.Live(session, written, wish, drawer, follow)
+    screen.show([Escaped(12345)])
+    screen.end()
+    text = os.read(lead, 100)
+    os.close(lead)
+    os.close(follow)
+    assert text + written.text == b"12345 missed\n"
