@@ -41,11 +41,23 @@ class Output:
         Raises:
             StdoutClosed: nobody reads it any more.
         """
+        self.write_bytes(self.encode(text))
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write and flush what encode() made."""
         try:
-            self._binary.write(text.encode(self._encoding, "backslashreplace"))
+            self._binary.write(data)
             self._binary.flush()
         except BrokenPipeError:
             raise StdoutClosed from None
+
+    def encode(self, text: str) -> bytes:
+        """`text` as stdout's reader understands it."""
+        return text.encode(self._encoding, "backslashreplace")
+
+    def terminal(self) -> int | None:
+        """The descriptor of stdout where that is a terminal, else None."""
+        return self._binary.fileno() if self._terminal else None
 
     def width(self) -> int | None:
         """Columns of the terminal, or None where stdout is not one: then nothing is cut."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -11,7 +12,7 @@ from netioctl.session import Session
 from netioctl.watching import Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
-    from netioctl.answers import Process
+    from netioctl.answers import Process, Totals
     from netioctl.stream import Events, Lost
     from netioctl.wire.endpoints import Connection
 
@@ -32,25 +33,38 @@ class Wish(NamedTuple):
     most: int | None
 
 
-class _Drawer(Protocol):
-    def begin(self, width: int | None) -> str: ...
-    def events(self, item: Events, width: int | None) -> str: ...
-    def lost(self, item: Lost) -> str: ...
-    def interrupted(self, seconds: float, events: int | None) -> str: ...
-    def missed(self, operations: int) -> str: ...
-    def forget(self) -> None: ...
+class Drawer(Protocol):
+    """What the renderers of events have in common."""
+
+    def begin(self, width: int | None) -> str: ...  # noqa: D102 # as they say themselves
+    def events(self, item: Events, width: int | None) -> str: ...  # noqa: D102
+    def lost(self, item: Lost) -> str: ...  # noqa: D102
+    def interrupted(self, seconds: float, events: int | None) -> str: ...  # noqa: D102
+    def missed(self, operations: int) -> str: ...  # noqa: D102
+    def skipped(self, seconds: float, what: Totals) -> str: ...  # noqa: D102
+    def forget(self) -> None: ...  # noqa: D102
 
 
 class Screen:
     """Puts what a session reads where it belongs."""
 
-    def __init__(self, session: Session, output: Output, wish: Wish) -> None:
+    def __init__(self, session: Session, output: Output, wish: Wish, drawer: Drawer | None) -> None:
         self._session, self._output, self._wish = session, output, wish
-        self._drawer = _drawer(wish, session.connection) if wish.events else None
+        self._drawer = drawer
         self._left = wish.most
         self._generation = 0
         #: A process was taken from us.
         self.failed = False
+
+    @property
+    def skipped(self) -> int:
+        """Events that were not shown by choice."""
+        return 0
+
+    @property
+    def due(self) -> float:
+        """When show() should be called if nothing comes before (monotonic seconds)."""
+        return math.inf
 
     @property
     def full(self) -> bool:
@@ -65,20 +79,13 @@ class Screen:
     def show(self, items: list[Any]) -> None:
         """Print items, many in one write, but never past where a line on stderr belongs."""
         width = self._output.width()
-        if self._drawer is not None and self._generation != self._session.generation:
-            self._generation = self._session.generation
-            self._drawer.forget()
+        self._renamed()
         text: list[str] = []
         for item in items:
             if self.full:
                 break
-            if isinstance(item, Gone):
-                self._gone(item, text)
-            elif isinstance(item, Waiting):
-                self._flush(text)
-                say(
-                    f"netiod has ended the connection: waiting for the next, up to {PATIENCE:.0f} s"
-                )
+            if isinstance(item, (Gone, Waiting)):
+                self._tell(item, text)
             elif self._drawer is not None:
                 text.append(self._draw(self._drawer, item, width))
                 if len(text[-1]) > _LARGE:
@@ -87,8 +94,19 @@ class Screen:
                 self._cut(item)
         self._flush(text)
 
+    def end(self) -> None:
+        """Print what show() has kept back."""
+
+    def _renamed(self) -> bool:
+        """Whether connections may have other names than before, which are then asked for anew."""
+        if self._drawer is None or self._generation == self._session.generation:
+            return False
+        self._generation = self._session.generation
+        self._drawer.forget()
+        return True
+
     def _draw(
-        self, drawer: _Drawer, item: Events | Lost | Escaped | Interrupted, width: int | None
+        self, drawer: Drawer, item: Events | Lost | Escaped | Interrupted, width: int | None
     ) -> str:
         from netioctl.stream import Events
 
@@ -108,10 +126,13 @@ class Screen:
             return item
         taken = min(item.number, self._left)
         self._left -= taken
-        size = len(item.data) // item.number
-        return item._replace(number=taken, data=item.data[: taken * size])
+        return part(item, 0, taken)
 
-    def _gone(self, item: Gone, text: list[str]) -> None:
+    def _tell(self, item: Gone | Waiting, text: list[str]) -> None:
+        if isinstance(item, Waiting):
+            self._flush(text)
+            say(f"netiod has ended the connection: waiting for the next, up to {PATIENCE:.0f} s")
+            return
         if item.reason is None and self._wish.as_json:
             if self._wish.events:
                 from netioctl.render import json
@@ -131,7 +152,24 @@ class Screen:
             text.clear()
 
 
-def _drawer(wish: Wish, lookup: Callable[[int], Connection]) -> _Drawer:
+def part(item: Events, begin: int, end: int) -> Events:
+    """Some of these events, by index."""
+    size = len(item.data) // item.number
+    return item._replace(number=end - begin, data=item.data[begin * size : end * size])
+
+
+def screen(session: Session, output: Output, wish: Wish) -> Screen:
+    """The screen for this wish; on a terminal one that skips what the terminal cannot take."""
+    drawer = _drawer(wish, session.connection) if wish.events else None
+    terminal = output.terminal()
+    if drawer is None or terminal is None:
+        return Screen(session, output, wish, drawer)
+    from netioctl.live import Live
+
+    return Live(session, output, wish, drawer, terminal)
+
+
+def _drawer(wish: Wish, lookup: Callable[[int], Connection]) -> Drawer:
     if wish.as_json:
         from netioctl.render.json_events import JsonEvents
 

@@ -87,6 +87,12 @@ class Session(Watching):
         self._poll.register(descriptor, events)
         self._others.append(descriptor)
 
+    def unregister(self, descriptor: int) -> None:
+        """Undo register(), unless finish() has."""
+        if descriptor in self._others:
+            self._others.remove(descriptor)
+            self._poll.unregister(descriptor)
+
     def wait(self, seconds: float | None) -> set[int]:
         """Wait for something to read, at most so long; the descriptors that are ready."""
         now = time.monotonic()

@@ -226,6 +226,9 @@ def _import_loader() -> LoaderRun:
 
 def _import_broker() -> BrokerRun:
     from netioctl.wire import layout
+    from netiod import numerics
+
+    numerics.load()
     from netiod import broker
 
     # Read while root, as what is imported: it stays in a cache.

@@ -39,15 +39,23 @@ def command(pids: tuple[int, ...], as_json: bool) -> ExitStatus:
     return ExitStatus.FAILURE if options.report(answer.errors) else ExitStatus.OK
 
 
-def draw(output: Output, value: Summary, as_json: bool, *, since_start: bool = False) -> None:
-    """Print totals and connections; `since_start` as in render.summary."""
+def draw(
+    output: Output,
+    value: Summary,
+    as_json: bool,
+    *,
+    since_start: bool = False,
+    skipped: int = 0,
+) -> None:
+    """Print totals and connections; `since_start` and `skipped` as in render.summary."""
     if as_json:
         from netioctl.render import json
 
-        output.write(json.summary(value))
+        output.write(json.summary(value, skipped))
         return
     from netioctl.render import summary
 
     width = output.width()
     most = None if width is None else MOST_ON_TERMINAL
-    output.write(summary.summary(value, width, most, since_start=since_start))
+    text = summary.summary(value, width, most, since_start=since_start, skipped=skipped)
+    output.write(text)

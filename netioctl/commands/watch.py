@@ -14,10 +14,10 @@ from netioctl.commands import options
 from netioctl.commands.summary import draw
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, StdoutClosed, say
-from netioctl.screen import Screen, Wish, names
+from netioctl.screen import Screen, Wish, names, screen
 from netioctl.session import Session
 from netioctl.signals import Stop
-from netioctl.wire.errors import DaemonUnreachable
+from netioctl.wire.errors import DaemonUnreachable, NetioError
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -62,7 +62,12 @@ class _Duration(click.ParamType):
     default=math.inf,
     help="End after so many seconds; 10s, 1m, 2h also do.",
 )
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="End after N events, skipped ones included.",
+)
 @options.run_dir
 def command(
     pids: tuple[int, ...],
@@ -87,6 +92,8 @@ def command(
     It also ends when the last of the processes exits. Totals come from the kernel's counters:
     they are exact even where events were lost on the way, which the output says where it
     happened. It also says where operations escaped the kernel's hooks, which totals may lack.
+    A terminal that is slower than the traffic is shown the present: what it cannot take within
+    half a second is skipped, which the output says. Pipes and files are never skipped for.
 
     Exit status is 0 however the watch ends, Ctrl+C included, but 1 if one of the PIDs could
     not be watched and 3 if the daemon went away.
@@ -121,22 +128,23 @@ def command(
             return ExitStatus.FAILURE
         session.open()
         try:
-            failed |= _watch(session, output, wish)
+            shown = _watch(session, output, wish)
+            failed |= shown.failed
             if wish.summary:
                 totals = session.summary()
                 failed |= options.report(totals.errors)
                 if wish.events and not as_json:
                     output.write("\n")
-                draw(output, totals, as_json)
+                draw(output, totals, as_json, skipped=shown.skipped)
         except DaemonUnreachable as error:
             what = "the totals of this watch are unknown" if wish.summary else "the watch ends"
             raise DaemonUnreachable(f"{what}: {str(error).splitlines()[0]}") from error
     return ExitStatus.FAILURE if failed else ExitStatus.OK
 
 
-def _watch(session: Session, output: Output, wish: Wish) -> bool:
-    """Print events until something ends the watch; whether a process was taken from us."""
-    screen = Screen(session, output, wish)
+def _watch(session: Session, output: Output, wish: Wish) -> Screen:
+    """Print events until something ends the watch."""
+    shown = screen(session, output, wish)
     pipe = output.pipe()
     if pipe is not None:
         session.register(pipe, 0)  # poll() always tells of errors
@@ -144,17 +152,27 @@ def _watch(session: Session, output: Output, wish: Wish) -> bool:
         session.register(stop.descriptor, select.POLLIN)
         # In every mode: whoever starts the traffic after the watch waits for this line.
         say(f"watching {names(session.watched)}; Ctrl+C ends")
-        screen.begin()
-        end = time.monotonic() + wish.duration
-        while True:
-            screen.show(session.read())
-            left = end - time.monotonic()
-            if screen.full or session.ended:
-                return screen.failed
-            if stop.asked or left <= 0:
-                # Events that are under way happened while we watched.
-                for items in session.finish():
-                    screen.show(items)
-                return screen.failed
-            if pipe in session.wait(None if math.isinf(left) else left):
-                raise StdoutClosed
+        shown.begin()
+        try:
+            _follow(session, shown, stop, time.monotonic() + wish.duration, pipe)
+        except NetioError:
+            shown.end()
+            raise
+        shown.end()
+    return shown
+
+
+def _follow(session: Session, shown: Screen, stop: Stop, end: float, pipe: int | None) -> None:
+    while True:
+        shown.show(session.read())
+        now = time.monotonic()
+        if shown.full or session.ended:
+            return
+        if stop.asked or now >= end:
+            # Events that are under way happened while we watched.
+            for items in session.finish():
+                shown.show(items)
+            return
+        due = min(end, shown.due)
+        if pipe in session.wait(None if math.isinf(due) else max(0.0, due - now)):
+            raise StdoutClosed

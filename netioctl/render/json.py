@@ -18,8 +18,8 @@ def exited(pid: int) -> str:
     return line({"type": "exit", "pid": pid})
 
 
-def summary(value: Summary) -> str:
-    """Totals and connections."""
+def summary(value: Summary, skipped: int = 0) -> str:
+    """Totals and connections; `skipped` events, if any, were not shown."""
     return line(
         {
             "type": "summary",
@@ -29,6 +29,7 @@ def summary(value: Summary) -> str:
             "missed": value.missed,
             "since": round(value.since, 6),
             "until": round(value.until, 6),
+            **({"skipped": skipped} if skipped else {}),
         }
     )
 

@@ -11,6 +11,7 @@ from netioctl.render.json import line
 from netioctl.wire import layout
 
 if TYPE_CHECKING:
+    from netioctl.answers import Totals
     from netioctl.stream import Events, Lost
     from netioctl.wire.endpoints import Connection
 
@@ -55,6 +56,12 @@ class JsonEvents:
     def missed(self, operations: int) -> str:
         """The object that tells of operations that escaped the kernel's hooks."""
         return line({"type": "missed", "operations": operations})
+
+    def skipped(self, seconds: float, what: Totals) -> str:
+        """The object that stands where a terminal was too slow for the events."""
+        events = what.send_ops + what.recv_ops
+        known = {"type": "skipped", "seconds": round(seconds, 3), "events": events}
+        return line({**known, **what._asdict()})
 
     def forget(self) -> None:
         """Look connections up anew."""

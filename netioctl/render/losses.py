@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netioctl.render.words import operations, printable
+from netioctl.render.words import events as counted
+from netioctl.render.words import lapse, operations, printable, short_size
 
 if TYPE_CHECKING:
+    from netioctl.answers import Totals
     from netioctl.stream import Lost
 
 _STAGES = {"kernel": "kernel buffer", "stream": "viewer too slow"}
@@ -23,8 +25,16 @@ def interrupted(seconds: float, events: int | None) -> str:
     away = f"-- stream interrupted {seconds:.1f} s,"
     if events is None:
         return f"{away} an unknown number of events not shown --\n"
-    noun = "event" if events == 1 else "events"
-    return f"{away} {events:,} {noun} not shown; totals are complete --\n"
+    return f"{away} {counted(events)} not shown; totals are complete --\n"
+
+
+def skipped(seconds: float, what: Totals) -> str:
+    """Events of so many seconds that a terminal was too slow for."""
+    sent, received = short_size(what.sent_bytes), short_size(what.recv_bytes)
+    return (
+        f"-- {counted(what.send_ops + what.recv_ops)} skipped in {lapse(seconds)} "
+        f"({sent} sent, {received} received): slow terminal; totals are complete --\n"
+    )
 
 
 def missed(count: int) -> str:

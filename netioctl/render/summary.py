@@ -10,12 +10,18 @@ _WIDTH = 80
 
 
 def summary(
-    value: Summary, width: int | None, most: int | None = None, *, since_start: bool = False
+    value: Summary,
+    width: int | None,
+    most: int | None = None,
+    *,
+    since_start: bool = False,
+    skipped: int = 0,
 ) -> str:
     """The block of totals, connections by bytes; at most `most` of them.
 
     `width`: that of the terminal, None where it is none. `since_start`: what escaped is counted
-    since netiod started, not since the totals are.
+    since netiod started, not since the totals are. `skipped`: events that were not shown, all of
+    which are in the totals.
     """
     rule = _WIDTH if width is None else min(width, _WIDTH)
     total = value.total
@@ -28,6 +34,8 @@ def summary(
         f"Send Operations:      {total.send_ops:,}",
         f"Receive Operations:   {total.recv_ops:,}",
     ]
+    if skipped:
+        lines.append(f"Events Not Shown:     {skipped:,} (slow terminal)")
     if not value.complete:
         lines += _lacking(value, since_start)
     lines += ["", "Per-Connection Statistics:", "-" * rule]

@@ -11,6 +11,7 @@ from netioctl.render.words import clock, connection, cut, printable
 from netioctl.wire import layout
 
 if TYPE_CHECKING:
+    from netioctl.answers import Totals
     from netioctl.stream import Events, Lost
     from netioctl.wire.endpoints import Connection
 
@@ -65,6 +66,10 @@ class TextEvents:
     def missed(self, operations: int) -> str:
         """The line that tells of operations that escaped the kernel's hooks."""
         return losses.missed(operations)
+
+    def skipped(self, seconds: float, what: Totals) -> str:
+        """The line that stands where the terminal was too slow."""
+        return losses.skipped(seconds, what)
 
     def forget(self) -> None:
         """Look connections up anew."""

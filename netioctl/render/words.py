@@ -32,7 +32,16 @@ def size(count: int) -> str:
 
 def operations(count: int) -> str:
     """`1 operation`, `1,204 operations`."""
-    return f"{count:,} operation" + ("" if count == 1 else "s")
+    return _counted(count, "operation")
+
+
+def events(count: int) -> str:
+    """`1 event`, `1,204 events`."""
+    return _counted(count, "event")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def short_size(count: int | None) -> str:
@@ -73,6 +82,13 @@ def span(seconds: float) -> str:
         if whole >= length:
             return f"{whole // length} {unit} {whole % length // part} {below}"
     return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"
+
+
+def lapse(seconds: float) -> str:
+    """`3 ms`, `0.8 s`, `5 min 3 s`."""
+    if seconds < 0.1:
+        return f"{max(1, round(seconds * 1000))} ms"
+    return f"{seconds:.1f} s" if seconds < 59.95 else span(seconds)
 
 
 def cut(text: str, width: int) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netioctl.wire.errors import NetioError
-from tests.bench import machine, markdown, workload
+from tests.bench import machine, markdown, plots, versions, workload
 from tests.bench.context import Context, Progress
 from tests.bench.measurements import MEASUREMENTS, Measurement
 from tests.bench.report import Report, table
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--write writes what all measurements found: leave out --only")
     if options.list:
         for each in MEASUREMENTS:
-            print(f"{each.name:<12} {each.what}")
+            print(f"{each.name:<14} {each.what}")
         return _Exit.OK
     chosen = [each for each in MEASUREMENTS if not options.only or each.name in options.only]
     if os.geteuid() != 0:
@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         _DOCS.mkdir(exist_ok=True)
         _write(_DOCS / "benchmarks.json", text)
-        _write(_DOCS / "BENCHMARKS.md", markdown.document(report, MEASUREMENTS))
+        figures = _write_plots(report)
+        _write(_DOCS / "BENCHMARKS.md", markdown.document(report, MEASUREMENTS, figures))
     return _Exit.NOT_MEASURED if report.failures else _Exit.OK
 
 
@@ -86,7 +87,11 @@ def _measure(chosen: Sequence[Measurement], repetitions: int, seconds: float) ->
             workload.build(scratch)
             context = Context(repetitions, seconds, scratch, progress)
             with context.daemon() as daemon:
-                about = {**machine.describe(), "backend": daemon.backend}
+                about = {
+                    **machine.describe(),
+                    "backend": daemon.backend,
+                    "others": versions.installed(),
+                }
             for position, each in enumerate(chosen, 1):
                 progress.begin(f"[{position}/{len(chosen)}] {each.what}:")
                 try:
@@ -96,7 +101,13 @@ def _measure(chosen: Sequence[Measurement], repetitions: int, seconds: float) ->
     finally:
         progress.clear()
     settings: dict[str, Any] = {"repetitions": repetitions, "seconds": seconds}
-    return Report({**about, **disturbance.describe()}, settings, tuple(results), failures)
+    return Report(
+        {**about, **disturbance.describe()},
+        settings,
+        tuple(results),
+        failures,
+        tuple(context.skipped),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="write docs/BENCHMARKS.md and docs/benchmarks.json; not with --only",
+        help="write docs/BENCHMARKS.md with its plots and docs/benchmarks.json; not with --only",
     )
     return parser
 
@@ -146,8 +157,29 @@ def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
+def _write_plots(report: Report) -> list[markdown.Figure]:
+    """Those that were written, and none of an earlier benchmark."""
+    try:
+        drawn = plots.draw(report.results)
+    except ImportError as error:
+        print(f"plots are left out: {error} (python3-matplotlib has it)", file=sys.stderr)
+        drawn = []
+    into = _DOCS / "benchmarks"
+    into.mkdir(exist_ok=True)
+    _give(into)
+    for path in into.glob("*.svg"):
+        path.unlink()
+    for plot in drawn:
+        _write(into / f"{plot.name}.svg", plot.svg)
+    return [markdown.Figure(f"{into.name}/{plot.name}.svg", plot.title) for plot in drawn]
+
+
 def _write(path: Path, text: str) -> None:
-    """Write a file that belongs to whom its directory belongs to: this runs as root."""
     path.write_text(text, encoding="utf-8")
+    _give(path)
+
+
+def _give(path: Path) -> None:
+    """To whom its directory belongs to: this runs as root."""
     owner = path.parent.stat()
     os.chown(path, owner.st_uid, owner.st_gid)

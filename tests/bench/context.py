@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.bench.daemon import Daemon, private_daemon
+from tests.bench.results import Skipped
+from tests.bench.udp_many import UdpMany, udp_many
 from tests.bench.workload import UdpPairs, udp_pairs
 
 T = TypeVar("T")
@@ -50,7 +52,8 @@ class Context:
         self.repetitions, self.seconds = repetitions, seconds
         #: Length of runs in which something may pile up.
         self.long = 5 * seconds
-        self._scratch, self.progress = scratch, progress
+        self.skipped: list[Skipped] = []
+        self.scratch, self.progress = scratch, progress
 
     def repeat(self, least: int = 1) -> Iterator[int]:
         """0, 1, ... for each repetition, at least `least` of them; tells the progress."""
@@ -59,13 +62,21 @@ class Context:
             self.progress.say(f"{number + 1} of {count}")
             yield number
 
+    def skip(self, name: str, what: str, why: str) -> None:
+        """Note what this machine cannot measure: that is no failure."""
+        self.skipped.append(Skipped(name, what, why))
+
     def daemon(self, *options: str) -> AbstractContextManager[Daemon]:
         """A netiod of our own that is ready, with options."""
-        return private_daemon(self._scratch, *options)
+        return private_daemon(self.scratch, *options)
 
     def udp_pairs(self) -> AbstractContextManager[UdpPairs]:
         """The worst case of a workload."""
-        return udp_pairs(self._scratch)
+        return udp_pairs(self.scratch)
+
+    def udp_many(self, processes: int, pairs: int) -> AbstractContextManager[UdpMany]:
+        """The same traffic by so many processes, with so many pairs of sockets each."""
+        return udp_many(self.scratch, processes, pairs)
 
 
 def rotated(items: Iterable[T], by: int) -> list[T]:

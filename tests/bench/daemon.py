@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,11 +98,11 @@ class Daemon:
         """All processes of the daemon."""
         return [process["pid"] for process in self.status()["processes"]]
 
-    def add(self, pid: int) -> None:
+    def add(self, *pids: int) -> None:
         """What `netioctl add` does."""
         with Client(self.run_dir) as client:
-            for failure in client.add([pid]).errors:
-                raise BenchError(f"netiod does not add {pid}: {failure.message}")
+            for failure in client.add(pids).errors:
+                raise BenchError(f"netiod does not add {failure.pid}: {failure.message}")
 
     def command(self, verb: str, *arguments: Any) -> list[str]:
         """A netioctl command line."""
@@ -110,33 +110,33 @@ class Daemon:
         return [*own, *map(str, arguments)]
 
     @contextlib.contextmanager
-    def viewer(self, *arguments: Any) -> Iterator[subprocess.Popen[Any]]:
-        """`netioctl watch` with stdout to nowhere; it watches when this is entered."""
+    def viewer(
+        self, *arguments: Any, stdout: int = subprocess.DEVNULL
+    ) -> Iterator[subprocess.Popen[Any]]:
+        """`netioctl watch`, with stdout to nowhere as a rule; it watches when this is entered."""
         command = self.command("watch", *arguments)
-        before = self.status()["viewers"]
         with running(
             command,
             signal.SIGINT,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=subprocess.PIPE,
         ) as process:
-
-            def watches() -> bool:
-                if process.poll() is not None:
-                    assert process.stderr is not None
-                    raise BenchError(f"netioctl watch ended: {process.stderr.read().decode()}")
-                return bool(self.status()["viewers"] > before)
-
-            wait_until(watches, _PATIENCE, "netioctl watch attaches")
-            # The lease comes first and the stream a moment later; then it sleeps.
+            assert process.stderr is not None
+            said = b""
+            # The lease comes first, and the stream later, the more so with the gate's start.
+            while not (line := process.stderr.readline()).startswith(b"watching "):
+                if not line:
+                    raise BenchError(f"netioctl watch ended: {said.decode()}")
+                said += line
             settle(process.pid)
             yield process
 
     @contextlib.contextmanager
-    def light_viewers(self, pid: int, count: int) -> Iterator[list[LightViewer]]:
-        """So many light viewers of one process; their streams have begun."""
-        command = [sys.executable, "-m", "tests.bench.subscriber", str(self.run_dir), str(pid)]
+    def light_viewers(self, pids: int | Iterable[int], count: int) -> Iterator[list[LightViewer]]:
+        """So many light viewers of the same process or processes; their streams have begun."""
+        command = [sys.executable, "-m", "tests.bench.subscriber", str(self.run_dir)]
+        command += map(str, [pids] if isinstance(pids, int) else pids)
         with contextlib.ExitStack() as stack:
             viewers = [
                 LightViewer(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tests.bench.measurements import Measurement
-from tests.bench.report import HEADS, Report, rows
+from tests.bench.report import HEADS, Report, rows, skips
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -28,9 +29,19 @@ not be measured.
 """
 
 
-def document(report: Report, measurements: Sequence[Measurement]) -> str:
+class Figure(NamedTuple):
+    """`path`: from the file's directory."""
+
+    path: str
+    title: str
+
+
+def document(
+    report: Report, measurements: Sequence[Measurement], figures: Sequence[Figure] = ()
+) -> str:
     """The whole file."""
-    parts = [_INTRODUCTION, _table(report), _machine(report), _READING]
+    pictures = [f"![{figure.title}]({figure.path})\n" for figure in figures]
+    parts = [_INTRODUCTION, _table(report), *pictures, _machine(report), _READING]
     for each in measurements:
         text = f"**{each.what[0].upper()}{each.what[1:]}** (`{each.name}`). {each.how}"
         parts.append(textwrap.fill(text, 100, break_on_hyphens=False) + "\n")
@@ -39,7 +50,7 @@ def document(report: Report, measurements: Sequence[Measurement]) -> str:
 
 def _table(report: Report) -> str:
     lines = [f"| {' | '.join(HEADS)} |", "| --- | ---: | ---: | ---: | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in rows(report.results)]
+    lines += [f"| {' | '.join(row)} |" for row in [*rows(report.results), *skips(report.skipped)]]
     text = "\n".join(lines).replace(">=", "≥").replace("<=", "≤").replace(" .. ", " … ")
     failures = "".join(f"\nNot measured: {n}: {why}\n" for n, why in report.failures.items())
     return f"## Results\n\n{text}\n{failures}"
@@ -60,6 +71,7 @@ def _machine(report: Report) -> str:
 | system | {m["system"]}, kernel {m["kernel"]} |
 | netio | {m["netio"]}, back-end `{m["backend"]}` |
 | versions | Python {m["python"]}, numpy {m["numpy"]}, pyzmq {m["pyzmq"]}, libzmq {m["libzmq"]} |
+| others | {", ".join(f"{name} {version}" for name, version in m["others"].items())} |
 | repetitions | {s["repetitions"]}, runs of {s["seconds"]:g} s |
 | disturbance | load {m["load_before"]:.2f} before; {stolen}; {m["other_daemons"]} other netiod |
 """

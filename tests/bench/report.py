@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.results import Result
+from tests.bench.results import Result, Skipped
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Report:
     settings: dict[str, Any]
     results: tuple[Result, ...]
     failures: dict[str, str]
+    skipped: tuple[Skipped, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The object of the JSON file."""
@@ -24,6 +25,7 @@ class Report:
             "machine": self.machine,
             "settings": self.settings,
             "results": [result.as_json() for result in self.results],
+            "skipped": [each._asdict() for each in self.skipped],
             "failures": self.failures,
         }
 
@@ -40,6 +42,11 @@ def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
     ]
 
 
+def skips(skipped: Sequence[Skipped]) -> list[tuple[str, ...]]:
+    """A row of words for each that was skipped: the reason stands in place of the result."""
+    return [(each.what, "-", f"skipped: {each.why}", "", "") for each in skipped]
+
+
 def table(report: Report) -> str:
     """The table for a terminal: 80 columns."""
     body = [HEADS, *rows(report.results)]
@@ -52,6 +59,7 @@ def table(report: Report) -> str:
             lines.append(row[0])
             what = "   "
         lines.append("  ".join((what, *rest)).rstrip())
+    lines += [f"{what}: {why}" for what, _, why, *_ in skips(report.skipped)]
     lines += [f"not measured: {name}: {why}" for name, why in report.failures.items()]
     return "\n".join(lines)
 

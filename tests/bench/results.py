@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,19 @@ class Result:
             "met": self.met,
             "details": {key: _plain(value) for key, value in self.details.items()},
         }
+
+
+def percentile(ordered: Sequence[float], at: float) -> float:
+    """The smallest of the values, which are in ascending order, that `at` percent do not exceed."""
+    return ordered[max(0, math.ceil(len(ordered) * at / 100) - 1)]
+
+
+class Skipped(NamedTuple):
+    """What this machine cannot measure, and why."""
+
+    name: str
+    what: str
+    why: str
 
 
 def rounded(value: float) -> float | int:

@@ -6,6 +6,7 @@ import array
 import contextlib
 import mmap
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -23,6 +24,23 @@ _CPUCLOCK_SCHED = 2
 
 class BenchError(Exception):
     """Something could not be measured; the text says why."""
+
+
+class Unavailable(BenchError):
+    """This machine lacks what is needed, or cannot do it: that is skipped, and is no failure."""
+
+
+def find(program: str, *elsewhere: Path) -> str:
+    """The path of a program of the system, or of one below `elsewhere`.
+
+    Raises:
+        Unavailable: there is none.
+    """
+    path = os.pathsep.join([ENVIRONMENT["PATH"], *map(str, elsewhere)])
+    found = shutil.which(program, path=path)
+    if found is None:
+        raise Unavailable(f"{program} is not installed")
+    return found
 
 
 @contextlib.contextmanager
@@ -85,6 +103,24 @@ def cpu_seconds(pids: Iterable[int]) -> float:
         return sum(time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED) for pid in pids)
     except OSError as error:
         raise BenchError(f"a process that was to be measured has gone: {error}") from error
+
+
+def cpu_at_rest(pids: Iterable[int], seconds: float = 10) -> float:
+    """What cpu_seconds() says once processes have next to nothing to do: they used less than a
+    tenth of 0.1 s together. After `seconds` whatever it says then.
+
+    Raises:
+        BenchError: one of them is gone.
+    """
+    pids = list(pids)
+    deadline = time.monotonic() + seconds
+    before = cpu_seconds(pids)
+    while True:
+        time.sleep(0.1)
+        now = cpu_seconds(pids)
+        if now - before < 0.01 or time.monotonic() > deadline:
+            return now
+        before = now
 
 
 def settle(pid: int, seconds: float = 10) -> None:

@@ -1,8 +1,8 @@
-"""The lightest viewer there is: receives the stream of one process and only counts.
+"""The lightest viewer there is: receives the stream of some processes and only counts.
 
-    python3 -m tests.bench.subscriber RUN_DIR PID
+    python3 -m tests.bench.subscriber RUN_DIR PID...
 
-Prints "ready" when the stream has begun. A line on stdin asks for the result, after what is
+Prints "ready" when all their streams have begun. A line on stdin asks for the result, after what is
 still on its way: one JSON object, `events` received, `missed` (gaps between frames, that is
 what was dropped because this viewer was slow), `kernel` (lost in the kernel's ring), `frames`
 and the viewer's own CPU seconds.
@@ -16,6 +16,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Iterable
 
 from netioctl.client import Client
 from netioctl.stream import Stream
@@ -29,20 +30,23 @@ _SILENCE = 0.5
 
 
 class Count:
-    """What has come so far."""
+    """What has come so far. `waiting`: PIDs of which nothing has come."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, pids: Iterable[int]) -> None:
         self._stream = stream
+        self.waiting = set(pids)
         self._size = layout.load().structs["event"].size
         self.frames = self.events = self.missed = 0
         self.last = time.monotonic()
-        self.expected: int | None = None
-        self._lost = self._lost_before = 0
+        # By PID: the next event's index; the lost ones of the first frame and of the last.
+        self._expected: dict[int, int] = {}
+        self._lost_before: dict[int, int] = {}
+        self._lost: dict[int, int] = {}
 
     @property
     def kernel(self) -> int:
         """Events that found no room in the kernel's ring since the first frame."""
-        return self._lost - self._lost_before
+        return sum(self._lost.values()) - sum(self._lost_before.values())
 
     def take(self) -> None:
         """Count all frames that are there."""
@@ -51,38 +55,41 @@ class Count:
                 self._add(frames.unpack(frame, self._size)[0])
 
     def _add(self, header: frames.Header) -> None:
-        if self.expected is None:
-            self._lost_before = header.lost
+        pid = header.tgid
+        if pid not in self._expected:
+            self._lost_before[pid] = header.lost
+            self.waiting.discard(pid)
         else:
-            self.missed += max(0, header.first - self.expected)
+            self.missed += max(0, header.first - self._expected[pid])
         if header.events:
             self.last = time.monotonic()
-        self._lost = header.lost
+        self._lost[pid] = header.lost
         self.frames += 1
         self.events += header.events
-        self.expected = header.first + header.events
+        self._expected[pid] = header.first + header.events
 
 
 def main() -> None:
     """See the module."""
-    run_dir, pid = sys.argv[1], int(sys.argv[2])
+    run_dir, pids = sys.argv[1], [int(word) for word in sys.argv[2:]]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Client(run_dir) as client:
-        watched = client.watch([pid])
+        watched = client.watch(pids)
         if watched.errors:
             sys.exit(watched.errors[0].message)
         stream = Stream(watched.endpoint)
         with contextlib.closing(stream):
-            stream.subscribe(watched.processes[0].topic)
-            print(json.dumps(_count(client, stream, pid)), flush=True)
+            for process in watched.processes:
+                stream.subscribe(process.topic)
+            print(json.dumps(_count(client, stream, pids)), flush=True)
 
 
-def _count(client: Client, stream: Stream, pid: int) -> dict[str, float]:
-    count = Count(stream)
+def _count(client: Client, stream: Stream, pids: list[int]) -> dict[str, float]:
+    count = Count(stream, pids)
     poll = select.poll()
     poll.register(stream, select.POLLIN)
-    while count.expected is None:
-        client.sync([pid])
+    while count.waiting:
+        client.sync(list(count.waiting))
         poll.poll(_SYNC_EVERY * 1000)
         count.take()
     cpu = time.process_time()
@@ -96,7 +103,7 @@ def _count(client: Client, stream: Stream, pid: int) -> dict[str, float]:
     poll.unregister(sys.stdin)
     # The empty frame that answers says how many events there were: so a gap at the end shows.
     for _ in range(2):
-        client.sync([pid])
+        client.sync(pids)
         begin = time.monotonic()
         while time.monotonic() - max(begin, count.last) < _SILENCE:
             poll.poll(100)

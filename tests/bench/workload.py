@@ -6,14 +6,16 @@ import contextlib
 import statistics
 import subprocess
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tests.bench.running import BenchError, running
 
 #: Seconds of a slice: a rate is the median of slices, so that one disturbance does no harm.
 SLICE = 0.1
+P = TypeVar("P", bound="SlicedProgram")
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,24 @@ class Run:
         return statistics.median(operations / cpu for operations, _, cpu in self.slices)
 
 
-class UdpPairs:
-    """64-byte datagrams between two sockets of one thread: see udp_pairs.c."""
+class Workload(Protocol):
+    """What the speed of a process is taken of: process `pid` is the one that is watched."""
 
-    name = "udp-pairs"
-    what = "UDP, 64-byte datagrams between two connected sockets of one thread, on loopback"
+    name: str
+    what: str
+    #: Of its speed.
+    unit: str
+    pid: int
+
+    def run(self, seconds: float) -> Run:
+        """Make traffic for so long, as fast as possible."""
+
+
+class SlicedProgram:
+    """A program that makes traffic, told what to do through pipes: see slices.h."""
+
+    name = what = ""
+    unit = "ops/s"
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -88,6 +103,20 @@ class UdpPairs:
         return BenchError(f"the workload {self.name} ended ({self._process.wait(5)})")
 
 
+class UdpPairs(SlicedProgram):
+    """64-byte datagrams between two sockets of one thread: see udp_pairs.c."""
+
+    name = "udp-pairs"
+    what = "UDP, 64-byte datagrams between two connected sockets of one thread, on loopback"
+
+
+class TcpEcho(SlicedProgram):
+    """An echo over many connections, both ends in one thread: see tcp_echo.c."""
+
+    name = "tcp-echo"
+    what = "TCP, echo of 1 KiB over 100 connections, both ends in one thread, on loopback"
+
+
 def build(into: Path) -> None:
     """Compile the workloads' programs into a directory.
 
@@ -104,10 +133,17 @@ def build(into: Path) -> None:
             raise BenchError(f"gcc cannot build {source.name}:\n{done.stderr}")
 
 
-@contextlib.contextmanager
-def udp_pairs(programs: Path) -> Iterator[UdpPairs]:
+def udp_pairs(programs: Path) -> AbstractContextManager[UdpPairs]:
     """The workload UdpPairs, idle until it is told to run."""
-    with running(
-        [programs / "udp_pairs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield UdpPairs(process)
+    return _sliced(UdpPairs, programs / "udp_pairs")
+
+
+def tcp_echo(programs: Path) -> AbstractContextManager[TcpEcho]:
+    """The workload TcpEcho, idle until it is told to run."""
+    return _sliced(TcpEcho, programs / "tcp_echo")
+
+
+@contextlib.contextmanager
+def _sliced(kind: type[P], program: Path) -> Iterator[P]:
+    with running([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield kind(process)

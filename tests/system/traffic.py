@@ -204,6 +204,19 @@ def stream(count: str, size: str = "64", fork: str = "") -> dict[str, Any]:
     return {"sent": sent, "recv": recv, "events": 2 * int(count)}
 
 
+def paced(rate: str, seconds: str) -> dict[str, Any]:
+    """For so long, `rate` operations a second: datagrams of 64 bytes over a unix pair."""
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    data, done, began = b"x" * 64, 0, time.monotonic()
+    while (now := time.monotonic() - began) < float(seconds):
+        for _ in range(int(now * int(rate) / 2) - done):
+            a.send(data)
+            b.recv(100)
+            done += 1
+        time.sleep(0.001)
+    return {"events": 2 * done}
+
+
 def calls(kind: str) -> dict[str, Any]:
     """Each call that moves bytes, once, over `kind`: tcp, unix or udp; another size each time."""
     a, b = _pair(kind)
@@ -341,6 +354,7 @@ KINDS = {
         family,
         short_connections,
         stream,
+        paced,
         calls,
         http_pair,
         rename,

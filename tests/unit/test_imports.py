@@ -24,7 +24,7 @@ LAYERS = (
     ("netioctl.render",),
     ("netioctl.output", "netioctl.watching"),
     ("netioctl.session",),
-    ("netioctl.screen",),
+    ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
     ("netioctl.commands",),
     ("netioctl.main", "netioctl.demo"),
     ("netioctl.__main__",),

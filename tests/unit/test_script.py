@@ -452,6 +452,79 @@ def test_unknown_distribution_names_the_packages(checkout: Path, tmp_path: Path,
     assert ("python3-pytest" in done.stderr) == (name == "test")
 
 
+#: Stands for apt: of the packages a, b and c, a is installed and there is no b.
+FAKE_APT = """
+os_name='Debian' installer=apt
+missing_apt() { for package; do [ "$package" = a ] || echo "$package"; done; }
+available_apt() { [ "$1" = c ] && [ -e lists ]; }
+renew_apt() { echo renewed; touch lists; }
+install_apt() { echo "installs $*"; return "${status-0}"; }
+"""
+
+
+def functions(tail: str, at: Path) -> subprocess.CompletedProcess[str]:
+    """The script's functions with apt's replaced, and `tail` after them."""
+    text = NETIO.read_text()
+    assert text.endswith('\nmain "$@"\n')
+    return subprocess.run(
+        ["sh", "-s"],
+        input=text.removesuffix('main "$@"\n') + FAKE_APT + tail,
+        cwd=at,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_optional_packages_that_exist_are_installed(tmp_path: Path) -> None:
+    (tmp_path / "lists").touch()
+    done = functions("install_optional a b c", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "installs c\n")
+
+
+def test_package_lists_are_fetched_where_there_are_none(tmp_path: Path) -> None:
+    done = functions("install_optional a b c", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "renewed\ninstalls c\n")
+
+
+def test_nothing_optional_is_missing(tmp_path: Path) -> None:
+    done = functions("install_optional a", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_optional_packages_that_cannot_be_installed(tmp_path: Path) -> None:
+    (tmp_path / "lists").touch()
+    done = functions("status=1; install_optional c; echo goes on", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "installs c\ngoes on\n")
+    assert "going on without them" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "perf"), [("Debian", "linux-perf"), ("Ubuntu 24.04", f"linux-tools-{os.uname()[2]}")]
+)
+def test_what_is_compared_starts_no_service(tmp_path: Path, name: str, perf: str) -> None:
+    done = functions(f"os_name='{name}'; comparison_packages apt", tmp_path)
+    packages = done.stdout.split()
+    assert {perf, "strace", "bpftrace", "redis-tools"} <= set(packages)
+    assert not {"redis-server", "nginx", "nginx-light"} & set(packages)
+
+
+def test_nginx_that_is_missing_is_no_error(tmp_path: Path) -> None:
+    tail = f"""
+    command() {{ return 1; }}
+    PATH={tmp_path}:$PATH
+    nginx_cache={tmp_path}/cache
+    unpack_nginx
+    echo goes on
+    """
+    (tmp_path / "apt-get").write_text("#!/bin/sh\nexit 100\n")
+    (tmp_path / "apt-get").chmod(0o755)
+    done = functions(tail, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "goes on\n")
+    assert "going on without nginx" in done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
 def test_demo_talks_until_its_parent_ends() -> None:
     shell = subprocess.Popen(
         ["sh", "-c", f"{sys.executable} -m netioctl.demo; :"],

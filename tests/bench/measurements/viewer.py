@@ -10,15 +10,17 @@ from typing import Any
 
 from tests.bench.context import Context
 from tests.bench.daemon import Daemon
-from tests.bench.results import Result, at_least
-from tests.bench.running import BenchError, cpu_seconds
+from tests.bench.measurements import memory
+from tests.bench.results import Result, at_least, at_most
+from tests.bench.running import BenchError, cpu_seconds, distinct
 from tests.bench.workload import UdpPairs
 
 HOW = """\
 The workload makes events at a rate that the viewer can keep, and `netioctl watch --count N`
 with its output to /dev/null ends by itself after so many; had any been lost, it would not.
 Events divided by the CPU seconds of its process from the first event to its end: lines a
-second on one core of its own."""
+second on one core of its own. Memory: the highest PSS of one `netioctl watch --json` of many looks
+while it is given events at the same rate; see `memory`."""
 
 #: Events a second, to begin with; half of that where the viewer cannot keep it.
 _RATE = 200_000
@@ -33,8 +35,8 @@ def take(context: Context) -> list[Result]:
     results = []
     with context.udp_pairs() as workload, context.daemon() as daemon:
         for name, what, options, goal in (
-            ("json", "JSON", ("--json",), at_least(400_000)),
-            ("text", "text", ("--no-summary",), None),
+            ("json", "JSON", ("--json",), at_least(600_000)),
+            ("text", "text", ("--no-summary",), at_least(400_000)),
         ):
             context.progress.say(what)
             rates, speeds = [], []
@@ -52,7 +54,18 @@ def take(context: Context) -> list[Result]:
                     {"events_per_second": statistics.median(rates)},
                 )
             )
+        results.append(_memory(context, daemon, workload))
     return results
+
+
+def _memory(context: Context, daemon: Daemon, workload: UdpPairs) -> Result:
+    taken = memory.Taken()
+    context.progress.say("memory")
+    for _ in context.repeat():
+        with daemon.viewer("--json", workload.pid) as process:
+            pids = [process.pid]
+            taken.add(memory.highest(pids, workload, context.long, _RATE), distinct(pids))
+    return taken.result("viewer.memory", "memory (PSS) of one viewer at work", at_most(35))
 
 
 def _speed(

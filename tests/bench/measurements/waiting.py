@@ -45,7 +45,7 @@ def list_(context: Context) -> list[Result]:
         _time_of(command)
         for _ in context.repeat(_LISTS):
             times.append(_time_of(command))
-    return [Result("list", "netioctl list", "s", tuple(times), at_most(0.2))]
+    return [Result("list", "netioctl list", "s", tuple(times), at_most(0.15))]
 
 
 def first_event(context: Context) -> list[Result]:
@@ -57,7 +57,8 @@ def first_event(context: Context) -> list[Result]:
             workload.begin(_PATIENCE / 2, _RATE)
             times.append(_time_to_output(command))
             workload.finish()
-    return [Result("first-event", "netioctl watch, start to first event", "s", tuple(times))]
+    what = "netioctl watch, start to first event"
+    return [Result("first-event", what, "s", tuple(times), at_most(0.3))]
 
 
 def _time_of(command: list[str]) -> float:
