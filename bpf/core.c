@@ -499,6 +499,7 @@ static __always_inline int same_key(struct conn_key *a, struct conn_key *b)
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 _Static_assert(sizeof(struct conn_key) == 40, "near_of(), same_key()");
+_Static_assert(sizeof(struct conn) % 64 == 0, "cache lines");
 
 static __always_inline struct conn *conn_of(struct conn_key *key)
 {

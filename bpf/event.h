@@ -122,19 +122,23 @@ struct conn_key {
 	u8 raddr[16];		/* peer's address; the inode number where there is none */
 };
 
-/* Counters of one connection: an element of the rows array. */
+/*
+ * Counters of one connection: an element of the rows array. Three cache lines, of which an operation
+ * takes two: the key and what stands beside it, and the counters.
+ */
 struct conn {
-	u64 sent_bytes;		/* bytes */
-	u64 recv_bytes;		/* bytes */
-	u64 send_ops;		/* operations */
-	u64 recv_ops;		/* operations */
+	struct conn_key key;	/* under which the conns map has it; zero: it is in no use */
 	u64 last;		/* jiffies, last operation: to find the one idle longest */
 	u32 id;			/* short name in events; never 0 */
 	u32 epoch;		/* NETIO_CONFIG_EPOCH when it was last announced */
 	u32 peer_pid;		/* unix: process at the other end at connect time; 0: unknown */
 	u32 pad;		/* 0 */
-	struct conn_key key;	/* under which the conns map has it; zero: it is in no use */
+	u64 sent_bytes;		/* bytes */
+	u64 recv_bytes;		/* bytes */
+	u64 send_ops;		/* operations */
+	u64 recv_ops;		/* operations */
 	struct ident ident;	/* what it is */
+	u8 rest[32];		/* 0 */
 };
 
 /* Names of a unix socket's two ends: value of the names map, by connection id. */

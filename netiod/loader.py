@@ -47,6 +47,8 @@ _MAPS = (
     "events",
     "meta",
 )
+#: Four places for each connection, by hash: few find theirs taken by another.
+_NEAR_BITS = 2
 #: Structs that are loaded from, where the kernel can tell the verifier what a pointer leads to.
 _KNOWN = ("sock_common", "pt_regs")
 #: Helpers that not every kernel has, and that the C code can do without.
@@ -167,7 +169,7 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
         f"-DNETIO_MAX_PIDS={settings.max_pids}",
         f"-DNETIO_CELLS={number_of_cells(settings.max_pids)}",
         f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
-        f"-DNETIO_NEAR_BITS={max(1, (settings.max_connections - 1).bit_length())}",
+        f"-DNETIO_NEAR_BITS={_NEAR_BITS + max(1, (settings.max_connections - 1).bit_length())}",
         f"-DNETIO_MAX_NAMES={MAX_NAMES}",
         f"-DNETIO_RING_PAGES={settings.ring_size // _PAGE}",
         f"-DNETIO_META_PAGES={META_RING // _PAGE}",
