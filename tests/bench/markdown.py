@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.measurements import Measurement
 from tests.bench.report import HEADS, Report, rows, skips
 
+#: Findings that no run makes anew.
+_TRIED = Path(__file__).with_name("tried.md")
 _INTRODUCTION = """\
 # Benchmarks
 
@@ -45,7 +48,7 @@ def document(
     for each in measurements:
         text = f"**{each.what[0].upper()}{each.what[1:]}** (`{each.name}`). {each.how}"
         parts.append(textwrap.fill(text, 100, break_on_hyphens=False) + "\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, _TRIED.read_text()])
 
 
 def _table(report: Report) -> str:
