@@ -14,8 +14,9 @@ _FIRST, _LEAST, _EXACT, _MOST = 2048, 512, 4000, 16_384
 _LITTLE = 128
 #: Seconds in which a terminal should show what is on its way, and in which a fast one does.
 _AIM, _FAST = 0.15, 0.05
-#: Seconds without a word after which it is tried with a few bytes more, at first and at most.
-_DOUBT, _DOUBT_MOST = 0.02, 2.0
+#: Seconds without a word after which it is tried with a few bytes more: the first time at least
+#: and at most, as it is quick or slow, and ever.
+_DOUBT, _DOUBT_FIRST, _DOUBT_MOST = 0.02, 0.2, 2.0
 _PTS_MAJORS = range(136, 144)
 
 
@@ -81,7 +82,7 @@ class Terminal:
         if taken < len(data):
             self._sent = max(self._sent, self._window)
         if before < self._window <= self._sent:
-            self._asked, self._doubt = now, _DOUBT + 2 * self._took
+            self._asked, self._doubt = now, min(_DOUBT + 2 * self._took, _DOUBT_FIRST)
         return taken
 
     def _empty(self, now: float) -> None:

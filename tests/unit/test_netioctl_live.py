@@ -11,7 +11,7 @@ import signal
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,6 +56,13 @@ class Screen:
                 return
             self.text += data
             time.sleep(len(data) / self.rate)
+
+    def wait_for(self, shown: Callable[[str], bool]) -> None:
+        """Wait until what is on the screen is as it should be."""
+        until = time.monotonic() + 10
+        while not shown(self.text.decode()):
+            assert time.monotonic() < until, self.text[-500:]
+            time.sleep(0.01)
 
     def end(self) -> list[str]:
         """All lines, when the program has ended."""
@@ -151,9 +158,9 @@ def test_after_a_stop_the_present_is_shown_at_once(daemon: FakeDaemon, screen: S
     during += _feed(daemon, 100, 0.005)
     time.sleep(0.6)
     os.write(screen.lead, b"\x11")  # Ctrl+Q
-    time.sleep(0.3)
+    screen.wait_for(lambda text: "skipped" in text and "lost" in text)
     after = _feed(daemon, 1)
-    time.sleep(0.3)
+    screen.wait_for(lambda text: text.count(" RECV ") + text.count(" SEND ") == before + after)
     daemon.exit(PID)
     assert viewer.end()[0] == 0
     lines = screen.end()
@@ -267,6 +274,23 @@ def test_a_terminal_says_when_it_has_shown_what_it_was_given() -> None:
     os.read(lead, first)
     assert poll.poll(5000)
     assert terminal.room() > 0
+    terminal.close()
+    os.close(lead)
+    os.close(follow)
+
+
+def test_a_terminal_that_was_stopped_is_asked_again_soon() -> None:
+    """Its word that it goes on may be missed: how long it was stopped says nothing of that."""
+    lead, follow = pty.openpty()
+    terminal = Terminal(follow)
+    poll = select.poll()
+    poll.register(terminal, select.POLLIN)
+    terminal.write(b"x" * terminal.room())
+    time.sleep(0.6)
+    os.read(lead, 65536)
+    assert poll.poll(5000)
+    terminal.write(b"x" * terminal.room())
+    assert terminal.due - time.monotonic() < 0.3
     terminal.close()
     os.close(lead)
     os.close(follow)
