@@ -57,7 +57,8 @@ BPF_HASH(holds, struct proc_key, struct hold, 2 * NETIO_MAX_PIDS);
 /*
  * Connections: conns says which row has the counters of one. Most operations do not ask it, for the
  * same reason: near has the row that was last used under a hash of the key. Rows that were in use
- * come back by free_rows; those that never were are counted off by next_row.
+ * come back by free_rows; those that never were are counted off by next_row. Nobody maps the rows,
+ * but what can be mapped begins at a page, and each row so at a cache line.
  */
 BPF_F_TABLE("array", u32, struct conn, rows, NETIO_MAX_CONNECTIONS, BPF_F_MMAPABLE);
 BPF_HASH(conns, struct conn_key, u32, NETIO_MAX_CONNECTIONS);

@@ -45,7 +45,7 @@ class Kernel:
         self.holds = Map(fds["map:holds"], self.proc_key.size, self.hold.size)
         self.conns = Rows(
             Map(fds["map:conns"], self.conn_key.size, 4),
-            SharedArray(fds["map:rows"], self.conn.size, info["rows"]),
+            Map(fds["map:rows"], 4, self.conn.size),
             Stack(fds["map:free_rows"]),
         )
         self.names = Map(fds["map:names"], 4, self.unix_names.size)

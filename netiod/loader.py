@@ -227,7 +227,6 @@ def _describe(
         "ring_size": settings.ring_size,
         "meta_size": META_RING,
         "cells": number_of_cells(settings.max_pids),
-        "rows": settings.max_connections,
         "broker_capabilities": _broker_capabilities(fds["map:config"]),
     }
     return info, fds
