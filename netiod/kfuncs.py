@@ -34,9 +34,9 @@ def cflags(types: Btf, structs: Iterable[str]) -> list[str]:
 def link(module: Any, lib: Any, types: Btf) -> None:
     """Put the calls into all programs of a module of `lib` (libbcc), before they are loaded."""
     numbers = {
-        stands: types.function_id(name)
+        stands: number
         for name, stands in _STANDS_FOR.items()
-        if types.has_function(name)
+        if (number := types.function_id(name)) is not None
     }
     if not numbers:
         return
