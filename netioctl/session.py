@@ -24,6 +24,7 @@ from netioctl.answers import Failure, Process, Summary
 from netioctl.client import Client
 from netioctl.feed import Feed, connection
 from netioctl.outage import Link, Outage
+from netioctl.targets import Targets
 from netioctl.watching import LAST_EVENTS, Gone, Interrupted, Item, Waiting, Watching
 from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import Code, ConnectionLost
@@ -33,16 +34,21 @@ if TYPE_CHECKING:
 
 
 class Session(Watching):
-    """Watches `pids`; without `stream`, only their exits and totals.
+    """Watches `targets`, or just PIDs; without `stream`, only their exits and totals.
 
     `totals`: whether summary() will be asked. Errors are the client's; besides,
     DaemonUnreachable where the stream stays silent.
     """
 
     def __init__(
-        self, client: Client, pids: Sequence[int], *, stream: bool = True, totals: bool = True
+        self,
+        client: Client,
+        targets: Targets | Sequence[int],
+        *,
+        stream: bool = True,
+        totals: bool = True,
     ) -> None:
-        super().__init__(client, pids, stream=stream, totals=totals)
+        super().__init__(client, targets, stream=stream, totals=totals)
 
     def __enter__(self) -> Session:
         return self
@@ -60,7 +66,7 @@ class Session(Watching):
         """Take the lease; `watched` and `errors` say for which processes that went well."""
         if self._want_stream:
             self._feed = Feed(self._poll, self._client.server.layout)
-        answer = self._client.watch(self._pids, stream=self._want_stream)
+        answer = self._client.watch(self._targets.pids, stream=self._want_stream)
         self.watched, self.errors = answer.processes, answer.errors
         self.living = {process.pid: process for process in self.watched}
         # Counters of what was attached just now began at zero: those are exact from the first

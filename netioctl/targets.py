@@ -1,13 +1,34 @@
-"""PIDs as people give them, and why one of them cannot be had."""
+"""What people want to be watched: PIDs and selectors; and why a PID cannot be had."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from netioctl.answers import Failure
 from netioctl.wire.control import MAX_PID
 from netioctl.wire.errors import Code, UsageError
+
+
+class Selector(NamedTuple):
+    """Which processes are wanted, now and later.
+
+    `kind` is `name` (value: task_struct.comm), `user` (uid), `cgroup` (id of a cgroup, whose
+    descendants belong to it) or `all` (no value). `label` is how it was given: `--name nginx`.
+    """
+
+    kind: str
+    value: str | int | None
+    label: str
+
+
+class Targets(NamedTuple):
+    """What is to be watched. `follow`: also the children of all these, from their first byte."""
+
+    pids: tuple[int, ...] = ()
+    selectors: tuple[Selector, ...] = ()
+    follow: bool = False
 
 
 def parse(arguments: Iterable[str]) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from netioctl.feed import Feed
 from netioctl.notices import Ending, Missed, Notification, Replaced, Revoked
 from netioctl.outage import Outage
 from netioctl.tally import Tally
+from netioctl.targets import Targets
 from netioctl.wire.errors import DaemonUnreachable, NotHeld
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 SYNC_EVERY = 0.02
 #: Seconds of silence after which the last events of a process that exited count as lost.
 LAST_EVENTS = 1.0
+
+
+class Began(NamedTuple):
+    """A process is watched from now on, chosen by a selector or as the child of `parent`."""
+
+    process: Process
+    parent: int | None
 
 
 class Gone(NamedTuple):
@@ -49,7 +57,7 @@ class Escaped(NamedTuple):
     operations: int
 
 
-Item = Union["Events", "Lost", Gone, Waiting, Interrupted, Escaped]
+Item = Union["Events", "Lost", Began, Gone, Waiting, Interrupted, Escaped]
 
 
 class _Leaving:
@@ -65,8 +73,16 @@ class _Leaving:
 class Watching:
     """Session's state, and what does not depend on whether the daemon can be reached."""
 
-    def __init__(self, client: Client, pids: Sequence[int], *, stream: bool, totals: bool) -> None:
-        self._client, self._pids = client, pids
+    def __init__(
+        self,
+        client: Client,
+        targets: Targets | Sequence[int],
+        *,
+        stream: bool,
+        totals: bool,
+    ) -> None:
+        self._client = client
+        self._targets = targets if isinstance(targets, Targets) else Targets(tuple(targets))
         self._want_stream, self._want_totals = stream, totals
         self._feed: Feed | None = None
         self._poll = select.poll()

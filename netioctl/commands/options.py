@@ -43,6 +43,17 @@ def pids(function: F) -> F:
     return click.argument("pids", nargs=-1, metavar="PID...", callback=_parse_pids)(function)
 
 
+def targets_(function: F) -> F:
+    """PID..., as Targets named `targets`."""
+
+    def take(
+        context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+    ) -> targets.Targets:
+        return targets.Targets(_parse_pids(context, parameter, value))
+
+    return click.argument("targets", nargs=-1, metavar="PID...", callback=take)(function)
+
+
 def connect() -> Client:
     """The client for the run directory that was chosen."""
     return Client(click.get_current_context().meta.get(_KEY))

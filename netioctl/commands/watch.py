@@ -17,6 +17,7 @@ from netioctl.output import Output, StdoutClosed, say
 from netioctl.screen import Screen, Wish, names, screen
 from netioctl.session import Session
 from netioctl.signals import Stop
+from netioctl.targets import Targets
 from netioctl.wire.errors import DaemonUnreachable, NetioError
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -40,7 +41,7 @@ class _Duration(click.ParamType):
 
 
 @click.command(short_help="Print events live, then totals.", context_settings=options.PID_SETTINGS)
-@options.pids
+@options.targets_
 @options.as_json
 @click.option(
     "--summary/--no-summary",
@@ -70,7 +71,7 @@ class _Duration(click.ParamType):
 )
 @options.run_dir
 def command(
-    pids: tuple[int, ...],
+    targets: Targets,
     as_json: bool,
     wide: bool,
     with_summary: bool | None,
@@ -117,7 +118,7 @@ def command(
     stream = wish.events or count is not None
     with (
         options.connect() as client,
-        Session(client, pids, stream=stream, totals=wish.summary) as session,
+        Session(client, targets, stream=stream, totals=wish.summary) as session,
     ):
         session.attach()
         failed = options.report(session.errors)
