@@ -8,47 +8,19 @@ from collections.abc import Sequence
 import click
 
 from netioctl import __version__
-from netioctl.commands import COMMANDS, options
+from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, StdoutClosed, ensure_stdout, say, silence
+from netioctl.render.words import printable
+from netioctl.verbs import Verbs
 from netioctl.wire.errors import DaemonUnreachable, NetioError, UsageError
 
-
-class _Verbs(click.Group):
-    """Imports a verb's module when the verb is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click's signature
-        return list(COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002 # click's signature
-        cmd_name: str,
-    ) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        import importlib
-
-        module = importlib.import_module(f"netioctl.commands.{cmd_name}")
-        found: click.Command = module.command
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0].isdecimal():
-            ctx.fail(f"which verb? netioctl watch {args[0]}, for example")
-        return super().resolve_command(ctx, args)
-
-
-def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        Output().write(f"netioctl {__version__}\n")
-        context.exit()
+#: Seconds that --version waits for the daemon.
+_VERSION_TIMEOUT = 0.5
 
 
 @click.group(
-    cls=_Verbs,
+    cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog=(
@@ -61,13 +33,10 @@ def _print_version(context: click.Context, _parameter: click.Parameter, value: b
 @click.option(
     "--version",
     is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Print the version.",
+    help="Print the versions of netioctl and of the daemon, if it answers.",
 )
 @click.pass_context
-def cli(context: click.Context) -> ExitStatus:
+def cli(context: click.Context, version: bool) -> ExitStatus:
     """Watch what processes send and receive: live, per connection, counted in the kernel.
 
     \b
@@ -80,12 +49,26 @@ def cli(context: click.Context) -> ExitStatus:
       netioctl list                         what is watched or added
       netioctl status                       how the daemon does
 
-    netiod has to run; see `netioctl COMMAND --help` for each command.
+    netiod has to run. netioctl COMMAND --help has examples of each command.
     """
+    if version:
+        _print_versions()
+        context.exit()
     if context.invoked_subcommand is None:
         say(context.get_help())
         return ExitStatus.USAGE
     return ExitStatus.OK
+
+
+def _print_versions() -> None:
+    output = Output()
+    output.write(f"netioctl {__version__}\n")
+    try:
+        with options.connect(timeout=_VERSION_TIMEOUT) as client:
+            output.write(f"netiod {printable(client.server.version)}\n")
+    except NetioError as error:
+        # Whoever asks which version this is need not have a daemon.
+        say(f"netiod: {str(error).splitlines()[0]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

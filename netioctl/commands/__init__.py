@@ -1,4 +1,10 @@
 """The verbs of netioctl: one module each, named like its verb, with a click command `command`."""
 
-#: In the order of --help. A verb's module is imported when the verb is called.
-COMMANDS = ("watch", "summary", "add", "remove", "list", "status")
+#: What --help lists, in this order, below these titles. A verb's module is imported when the verb
+#: is called.
+SECTIONS = (
+    ("Watch live", ("watch",)),
+    ("Count", ("add", "remove", "list", "summary")),
+    ("Set up", ("status",)),
+)
+COMMANDS = tuple(verb for _, verbs in SECTIONS for verb in verbs)

@@ -9,7 +9,7 @@ import click
 
 from netioctl import targets
 from netioctl.answers import Failure
-from netioctl.client import Client
+from netioctl.client import TIMEOUT, Client
 from netioctl.output import say
 from netioctl.wire.errors import UsageError
 
@@ -54,9 +54,15 @@ def targets_(function: F) -> F:
     return click.argument("targets", nargs=-1, metavar="PID...", callback=take)(function)
 
 
-def connect() -> Client:
-    """The client for the run directory that was chosen."""
-    return Client(click.get_current_context().meta.get(_KEY))
+def connect(timeout: float = TIMEOUT) -> Client:
+    """The client for the run directory that was chosen; `timeout` in seconds."""
+    return Client(chosen_run_dir(), timeout=timeout)
+
+
+def chosen_run_dir() -> str | None:
+    """What --run-dir said, if it was given."""
+    chosen: str | None = click.get_current_context().meta.get(_KEY)
+    return chosen
 
 
 def report(errors: Iterable[Failure]) -> bool:

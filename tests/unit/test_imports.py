@@ -26,7 +26,7 @@ LAYERS = (
     ("netioctl.session",),
     ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
     ("netioctl.commands",),
-    ("netioctl.main", "netioctl.demo"),
+    ("netioctl.main", "netioctl.verbs", "netioctl.demo"),
     ("netioctl.__main__",),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -224,7 +225,11 @@ def test_help(run: Run) -> None:
     for verb in COMMANDS:
         status, out, _ = run(verb, "-h")
         assert status == 0
-        assert out.index("Examples:") < out.index("Options:")
+        what, examples, rest = re.split(r"\n  Examples:\n|\n\nOptions:\n", out)
+        # Two or three lines say what it does; whatever else there is to say comes last.
+        assert len(what.splitlines()) <= 6, what
+        assert all(line.startswith("    ") for line in examples.splitlines()), examples
+        assert rest.count("-h, --help") == 1
         assert all(len(line) <= 80 for line in out.splitlines())
 
 
@@ -234,8 +239,14 @@ def test_no_verb_is_wrong_usage_and_shows_the_help(run: Run) -> None:
     assert "Examples:" in err
 
 
-def test_version(run: Run) -> None:
-    assert run("--version") == (0, f"netioctl {__version__}\n", "")
+def test_versions_of_both_sides(run: Run) -> None:
+    assert run("--version") == (0, f"netioctl {__version__}\nnetiod {__version__}\n", "")
+
+
+def test_version_without_a_daemon_is_no_failure(run: Run, tmp_path: Path) -> None:
+    status, out, err = run("--version", "--run-dir", str(tmp_path))
+    assert (status, out) == (0, f"netioctl {__version__}\n")
+    assert err == f"netiod: cannot reach netiod: {tmp_path}/control.sock does not exist\n"
 
 
 def test_as_a_program(daemon: FakeDaemon) -> None:

@@ -41,7 +41,7 @@ def options(text: str) -> set[str]:
 
 
 def verbs() -> set[str]:
-    listed = netioctl_help().partition("Commands:\n")[2].partition("\n\n")[0]
+    listed = netioctl_help().partition("Options:\n")[2]
     return set(re.findall(r"^  ([a-z]+)  ", listed, re.M))
 
 
