@@ -47,7 +47,7 @@ def cli(context: click.Context, version: bool) -> ExitStatus:
       netioctl add 1234                     count from now on, watched or not
       netioctl summary 1234                 totals so far
       netioctl list                         what is watched or added
-      netioctl status                       how the daemon does
+      netioctl doctor                       what is wrong, and what to do
 
     netiod has to run. netioctl COMMAND --help has examples of each command.
     """
@@ -82,10 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"netioctl: {error.format_message()} (see: {path} --help)")
         return ExitStatus.USAGE
     except NetioError as error:
-        say(f"netioctl: {error}")
+        unreachable = isinstance(error, DaemonUnreachable)
+        say(f"netioctl: {error}" + ("; see: netioctl doctor" if unreachable else ""))
         if isinstance(error, UsageError):
             return ExitStatus.USAGE
-        unreachable = isinstance(error, DaemonUnreachable)
         return ExitStatus.UNREACHABLE if unreachable else ExitStatus.FAILURE
     except (StdoutClosed, BrokenPipeError):
         silence()

@@ -76,10 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _run(argv)
     except NetioError as error:
-        for line in str(error).splitlines() or ["failed"]:
+        status = next(status for kind, status in _STATUS if isinstance(error, kind))
+        text = str(error) or "failed"
+        # What others than root are told already says what to do.
+        if status in (ExitStatus.PREREQUISITE, ExitStatus.FAILURE) and os.geteuid() == 0:
+            text += "; see: netioctl doctor"
+        for line in text.splitlines():
             _LOG.error("%s", line)
         _LOG.debug("where it came from:", exc_info=True)
-        return next(status for kind, status in _STATUS if isinstance(error, kind))
+        return status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback without -v

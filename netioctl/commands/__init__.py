@@ -5,6 +5,6 @@
 SECTIONS = (
     ("Watch live", ("watch",)),
     ("Count", ("add", "remove", "list", "summary")),
-    ("Set up", ("status",)),
+    ("Set up", ("status", "doctor")),
 )
 COMMANDS = tuple(verb for _, verbs in SECTIONS for verb in verbs)

@@ -49,7 +49,7 @@ def test_netiod_without_bcc(tmp_path: Path) -> None:
     # The import system takes None for "there is no such module".
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['bcc'] = None\n")
     done = netiod("--run-dir", str(tmp_path / "run"), PYTHONPATH=str(tmp_path))
-    one_line(done, 3, "python3-bpfcc")
+    one_line(done, 3, "python3-bpfcc", "netioctl doctor")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,7 @@ def test_daemon_not_running(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
     assert "systemctl status netiod" in done.stderr
+    assert done.stderr.endswith("; see: netioctl doctor\n")
     assert "--run-dir" in done.stderr
 
 

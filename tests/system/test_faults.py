@@ -229,7 +229,7 @@ def test_a_broker_that_keeps_dying_is_given_up_with_one_message_on_each_side(
     assert last == (
         "netioctl: the totals of this watch are unknown: netiod ended the connection at "
         f"{daemon.run_dir}/control.sock and has not come back for 10 s "
-        "(check: systemctl status netiod)"
+        "(check: systemctl status netiod); see: netioctl doctor"
     )
     refused = daemon.ctl("list")
     assert refused.returncode == 3

@@ -14,7 +14,10 @@ TOP = Path(__file__).parents[2]
 #: Lower layers know nothing of higher ones.
 LAYERS = (
     ("netioctl.wire",),
-    ("netioctl.fields", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
+    (
+        *("netioctl.fields", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
+        "netioctl.doctor.finding",
+    ),
     ("netioctl.answers", "netioctl.notices"),
     (
         *("netioctl.stats", "netioctl.tally", "netioctl.targets"),
@@ -23,7 +26,7 @@ LAYERS = (
     ),
     ("netioctl.render",),
     ("netioctl.output", "netioctl.watching"),
-    ("netioctl.session",),
+    ("netioctl.session", "netioctl.doctor"),
     ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
     ("netioctl.commands",),
     ("netioctl.main", "netioctl.verbs", "netioctl.demo"),
@@ -113,11 +116,16 @@ def _loaded_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["netioctl.main", "netioctl.commands.list", "netioctl.commands.watch"]
+    "module",
+    ["netioctl.main", "netioctl.commands.list", "netioctl.commands.watch", "netioctl.doctor"],
 )
 def test_what_takes_long_to_import_waits_until_it_is_needed(module: str) -> None:
     heavy = {"zmq", "numpy", "psutil", "bcc", "asyncio", "netioctl.wire.layout"}
     assert not _loaded_by(module) & heavy
+
+
+def test_the_doctor_looks_at_libraries_without_importing_them() -> None:
+    assert not _loaded_by("netiod.checkup") & {"zmq", "numpy", "bcc"}
 
 
 def test_verbs_are_imported_when_they_are_called() -> None:

@@ -493,7 +493,7 @@ def test_the_daemon_goes_away(daemon: FakeDaemon) -> None:
         "netiod has ended the connection: waiting for the next, up to 10 s",
         "netioctl: the totals of this watch are unknown: netiod ended the connection at "
         f"{daemon.run_dir}/control.sock and has not come back for 10 s "
-        "(check: systemctl status netiod)",
+        "(check: systemctl status netiod); see: netioctl doctor",
     ]
 
 
