@@ -44,6 +44,7 @@ def cli(context: click.Context, version: bool) -> ExitStatus:
       netioctl watch 1234                   live until Ctrl+C, then totals
       netioctl watch $(pgrep nginx)         several processes
       netioctl watch --json 1234 | jq .     one object an event
+      netioctl top $(pgrep nginx)           who moves how much, on a full screen
       netioctl add 1234                     count from now on, watched or not
       netioctl summary 1234                 totals so far
       netioctl list                         what is watched or added

@@ -3,7 +3,7 @@
 #: What --help lists, in this order, below these titles. A verb's module is imported when the verb
 #: is called.
 SECTIONS = (
-    ("Watch live", ("watch",)),
+    ("Watch live", ("watch", "top")),
     ("Count", ("add", "remove", "list", "summary")),
     ("Set up", ("status", "doctor")),
 )

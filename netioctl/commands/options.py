@@ -44,14 +44,25 @@ def pids(function: F) -> F:
 
 
 def targets_(function: F) -> F:
-    """PID..., as Targets named `targets`."""
+    """PID..., as Targets named `targets`; at least one."""
+    return _targets(function, required=True)
 
+
+def any_targets(function: F) -> F:
+    """PID..., as Targets named `targets`; may be none: then the verb itself finds some."""
+    return _targets(function, required=False)
+
+
+def _targets(function: F, *, required: bool) -> F:
     def take(
         context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
     ) -> targets.Targets:
+        if not value and not required:
+            return targets.Targets()
         return targets.Targets(_parse_pids(context, parameter, value))
 
-    return click.argument("targets", nargs=-1, metavar="PID...", callback=take)(function)
+    metavar = "PID..." if required else "[PID...]"
+    return click.argument("targets", nargs=-1, metavar=metavar, callback=take)(function)
 
 
 def connect(timeout: float = TIMEOUT) -> Client:

@@ -28,6 +28,8 @@ LAYERS = (
     ("netioctl.output", "netioctl.watching"),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
+    ("netioctl.fullscreen",),
+    ("netioctl.top",),
     ("netioctl.commands",),
     ("netioctl.main", "netioctl.verbs", "netioctl.demo"),
     ("netioctl.__main__",),

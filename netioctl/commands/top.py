@@ -1,0 +1,126 @@
+"""`netioctl top`: who moves how much, live and sorted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from netioctl import targets as targets_
+from netioctl.commands import options
+from netioctl.exit_status import ExitStatus
+from netioctl.output import Output, say
+from netioctl.session import Session
+from netioctl.targets import Targets
+from netioctl.top import script
+from netioctl.top.columns import NAMES
+from netioctl.top.follow import Follow
+from netioctl.top.model import Model
+from netioctl.top.sampler import Sampler
+from netioctl.top.state import State
+from netioctl.wire.errors import DaemonUnreachable, UsageError
+
+if TYPE_CHECKING:
+    from netioctl.client import Client
+
+
+@click.command(
+    short_help="Show processes or connections live, sorted by rate.",
+    context_settings=options.PID_SETTINGS,
+)
+@options.any_targets
+@click.option("--connections", "-c", is_flag=True, help="Connections instead of processes.")
+@click.option("--tree", is_flag=True, help="Processes below those that they are children of.")
+@click.option(
+    "--sort",
+    type=click.Choice(NAMES),
+    default="rate",
+    metavar="COLUMN",
+    help=f"Sort by one of {', '.join(NAMES)}.",
+)
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--filter", "text", metavar="TEXT", default="", help="Only rows that match, as /.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1, max=3600),
+    metavar="SECONDS",
+    default=1.0,
+    help="From one sample to the next; 1.",
+)
+@click.option("--once", is_flag=True, help="Print one sample as a table, and end.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N samples.")
+@options.as_json
+@options.run_dir
+def command(
+    targets: Targets,
+    connections: bool,
+    tree: bool,
+    sort: str,
+    reverse: bool,
+    text: str,
+    interval: float,
+    once: bool,
+    count: int | None,
+    as_json: bool,
+) -> ExitStatus:
+    """Show what processes send and receive each second, on a full screen: processes or their
+    connections, sorted, with totals and the course of the last minute. Without PIDs all that
+    are watched or added already and that you may see (netioctl list). h shows the keys.
+
+    \b
+    Examples:
+      netioctl top $(pgrep nginx)
+      netioctl top --connections 1234
+      netioctl top --once --sort recv-rate $(pgrep nginx)
+      netioctl top --json --count 60 1234 | jq .rate.sent_bytes
+
+    Reads the kernel's counters once an interval, so that it costs those who are watched
+    nothing but counting. Totals are since the process was attached; 1 KB is 1,024 bytes.
+
+    --json prints an object for each row and interval, until Ctrl+C; --once and --count say how
+    many intervals. Exit status is as for `netioctl watch`.
+    """
+    output = Output()
+    scripted = as_json or once or count is not None
+    if not scripted and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("top needs a terminal: --once or --json print to a pipe or file")
+    with options.connect() as client:
+        # Without PIDs, what others hold from now on belongs to it too.
+        closed = targets != Targets()
+        wanted = targets if closed else _held(client)
+        if not (wanted.pids or wanted.selectors):
+            say(
+                "netioctl: nothing that you may see is watched or added: netioctl top PID, or "
+                "netioctl top $(netioctl pick)"
+            )
+            return ExitStatus.FAILURE
+        with Session(client, wanted, stream=False, totals=False) as session:
+            session.attach()
+            failed = options.report(session.errors) and closed
+            if not (session.watched or targets.selectors):
+                return ExitStatus.FAILURE
+            session.open()
+            state = State(connections=connections, tree=tree, sort=sort, reverse=reverse, text=text)
+            follow = Follow(Model(targets_.user, closed=closed))
+            for process in session.watched:
+                follow.model.began(process)
+            if failed:
+                follow.notes.say("some of the PIDs could not be watched", time.monotonic())
+            try:
+                with options.connect() as other, Sampler(other, interval) as sampler:
+                    if scripted:
+                        wish = script.Wish(as_json, 1 if once and count is None else count)
+                        script.run(session, sampler, follow, state, wish, output)
+                    else:
+                        from netioctl.top import live
+
+                        live.run(session, sampler, follow, state, interval)
+            except DaemonUnreachable as error:
+                raise DaemonUnreachable(f"top ends: {str(error).splitlines()[0]}") from error
+    return ExitStatus.FAILURE if failed or follow.failed else ExitStatus.OK
+
+
+def _held(client: Client) -> Targets:
+    return Targets(tuple(row.process.pid for row in client.list() if row.exited is None))

@@ -1,0 +1,1 @@
+"""`netioctl top`: counters polled (sampler), rates (model), rows and lines (order, view), keys."""
