@@ -13,6 +13,7 @@ from netioctl.watching import Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
     from netioctl.answers import Process, Totals
+    from netioctl.recording.replay import Replay
     from netioctl.stream import Events, Lost
     from netioctl.wire.endpoints import Connection
 
@@ -48,7 +49,9 @@ class Drawer(Protocol):
 class Screen:
     """Puts what a session reads where it belongs."""
 
-    def __init__(self, session: Session, output: Output, wish: Wish, drawer: Drawer | None) -> None:
+    def __init__(
+        self, session: Session | Replay, output: Output, wish: Wish, drawer: Drawer | None
+    ) -> None:
         self._session, self._output, self._wish = session, output, wish
         self._drawer = drawer
         self._left = wish.most
@@ -158,11 +161,12 @@ def part(item: Events, begin: int, end: int) -> Events:
     return item._replace(number=end - begin, data=item.data[begin * size : end * size])
 
 
-def screen(session: Session, output: Output, wish: Wish) -> Screen:
+def screen(session: Session | Replay, output: Output, wish: Wish) -> Screen:
     """The screen for this wish; on a terminal one that skips what the terminal cannot take."""
     drawer = _drawer(wish, session.connection) if wish.events else None
     terminal = output.terminal()
-    if drawer is None or terminal is None:
+    # What is replayed does not become old while a terminal is slow.
+    if drawer is None or terminal is None or not isinstance(session, Session):
         return Screen(session, output, wish, drawer)
     from netioctl.live import Live
 

@@ -40,6 +40,10 @@ class Session(Watching):
     DaemonUnreachable where the stream stays silent.
     """
 
+    #: What it does, and what could not be read: as Replay has them.
+    verb = "watching"
+    problems: Sequence[str] = ()
+
     def __init__(
         self,
         client: Client,
@@ -174,12 +178,19 @@ class Session(Watching):
         while True:
             for _items in self._mend():
                 pass
-            try:
-                living = self._client.summary(list(self.living)) if self.living else None
-            except ConnectionLost:
-                self._interrupt()
-                continue
-            return self._tally.result(living, self.watched)
+            if (counted := self.counters()) is not None:
+                return counted
+
+    def counters(self) -> Summary | None:
+        """The same in the midst of a watch; None while the daemon is away, which read() mends."""
+        if self._outage is not None:
+            return None
+        try:
+            living = self._client.summary(list(self.living)) if self.living else None
+        except ConnectionLost:
+            self._interrupt()
+            return None
+        return self._tally.result(living, self.watched)
 
     # --- interruptions ------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #: is called.
 SECTIONS = (
     ("Watch live", ("watch", "top")),
+    ("Keep", ("record",)),
     ("Count", ("add", "remove", "list", "summary")),
     ("Set up", ("status", "doctor")),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -11,12 +13,42 @@ from netioctl import targets
 from netioctl.answers import Failure
 from netioctl.client import TIMEOUT, Client
 from netioctl.output import say
+from netioctl.recording.options import FROM
 from netioctl.wire.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: For verbs that take PIDs: `-5` is then a wrong PID instead of an unknown option.
 PID_SETTINGS = {"ignore_unknown_options": True}
 _KEY = "netioctl.run_dir"
+_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class _Duration(click.ParamType):
+    name = "duration"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)\s*([a-z]*)", value, re.ASCII)
+        if match is None or match[2] not in _UNITS:
+            self.fail(f"not a duration: {value}; 5, 2.5, 10s, 1m are", parameter, context)
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if seconds <= 0:
+            self.fail("a duration is more than 0 seconds", parameter, context)
+        return seconds
+
+
+def duration(function: F) -> F:
+    """--duration, in seconds; infinite where it is not given."""
+    return click.option(
+        "--duration",
+        type=_Duration(),
+        metavar="TIME",
+        default=math.inf,
+        help="End after so many seconds; 10s, 1m, 2h also do.",
+    )(function)
 
 
 def run_dir(function: F) -> F:
@@ -95,7 +127,7 @@ def _keep_run_dir(context: click.Context, _parameter: click.Parameter, value: st
 def _parse_pids(
     context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
 ) -> tuple[int, ...]:
-    if context.resilient_parsing:
+    if context.resilient_parsing or (not value and FROM in context.meta):
         return ()
     try:
         return targets.parse(value)

@@ -9,6 +9,7 @@ from netioctl.answers import Summary
 from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output
+from netioctl.recording.options import Source, problems, source
 
 #: Connections that are listed on a terminal, lest the totals scroll away.
 MOST_ON_TERMINAL = 50
@@ -20,8 +21,9 @@ MOST_ON_TERMINAL = 50
 )
 @options.pids
 @options.as_json
+@source
 @options.run_dir
-def command(pids: tuple[int, ...], as_json: bool) -> ExitStatus:
+def command(pids: tuple[int, ...], as_json: bool, source: Source | None) -> ExitStatus:
     """Show what processes have sent and received since they were attached, in total and per
     connection. The totals of a process that exited stay for ten minutes.
 
@@ -29,14 +31,28 @@ def command(pids: tuple[int, ...], as_json: bool) -> ExitStatus:
     Examples:
       netioctl add 1234; sleep 60; netioctl summary 1234
       netioctl summary --json 1234 | jq .total
+      netioctl summary --from web.netio --until +1m
     """
     output = Output()
+    if source is not None:
+        return _recorded(output, pids, as_json, source)
     with options.connect() as client:
         answer = client.summary(pids)
     if answer.processes:
         whole = answer._replace(rows=stats.merge(answer.rows))
         draw(output, whole, as_json, since_start=True)
     return ExitStatus.FAILURE if options.report(answer.errors) else ExitStatus.OK
+
+
+def _recorded(output: Output, pids: tuple[int, ...], as_json: bool, source: Source) -> ExitStatus:
+    with source.replay(pids) as replay:
+        replay.skip()
+        if replay.watched:
+            answer = replay.summary()
+            draw(output, answer._replace(rows=stats.merge(answer.rows)), as_json)
+        failed = options.report(replay.errors)
+        failed |= problems(replay.problems)
+    return ExitStatus.FAILURE if failed else ExitStatus.OK
 
 
 def draw(

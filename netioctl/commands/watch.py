@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 import select
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,30 +13,15 @@ from netioctl.commands import options
 from netioctl.commands.summary import draw
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, StdoutClosed, say
+from netioctl.recording.options import Source, problems, source
 from netioctl.screen import Screen, Wish, names, screen
 from netioctl.session import Session
 from netioctl.signals import Stop
 from netioctl.targets import Targets
 from netioctl.wire.errors import DaemonUnreachable, NetioError
 
-_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-class _Duration(click.ParamType):
-    name = "duration"
-
-    def convert(
-        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)\s*([a-z]*)", value, re.ASCII)
-        if match is None or match[2] not in _UNITS:
-            self.fail(f"not a duration: {value}; 5, 2.5, 10s, 1m are", parameter, context)
-        seconds = float(match[1]) * _UNITS[match[2]]
-        if seconds <= 0:
-            self.fail("a duration is more than 0 seconds", parameter, context)
-        return seconds
+if TYPE_CHECKING:
+    from netioctl.recording.replay import Replay
 
 
 @click.command(short_help="Print events live, then totals.", context_settings=options.PID_SETTINGS)
@@ -56,18 +40,19 @@ class _Duration(click.ParamType):
     "it (tcp, udp, icmp6, u_str and u_dgr for unix sockets, nl for netlink); - where unknown.",
 )
 @click.option("--summary-only", is_flag=True, help="No events, only the totals at the end.")
-@click.option(
-    "--duration",
-    type=_Duration(),
-    metavar="TIME",
-    default=math.inf,
-    help="End after so many seconds; 10s, 1m, 2h also do.",
-)
+@options.duration
 @click.option(
     "--count",
     type=click.IntRange(min=1),
     metavar="N",
     help="End after N events, skipped ones included.",
+)
+@source
+@click.option(
+    "--replay-speed",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="X",
+    help="With --from: 1 as fast as it happened, 10 ten times as fast; else at once.",
 )
 @options.run_dir
 def command(
@@ -78,6 +63,8 @@ def command(
     summary_only: bool,
     duration: float,
     count: int | None,
+    source: Source | None,
+    replay_speed: float | None,
 ) -> ExitStatus:
     """Print what processes send and receive, live, until Ctrl+C; then the totals of the time
     that was watched. Without sudo for your own processes.
@@ -89,6 +76,7 @@ def command(
       netioctl watch --duration 10s --summary-only 1234
       netioctl watch --wide 1234 | grep sendmsg
       netioctl watch --json --count 100 1234 | jq .bytes
+      netioctl watch --from web.netio --since +10s --replay-speed 1
 
     It also ends when the last of the processes exits. Totals come from the kernel's counters:
     they are exact even where events were lost on the way, which the output says where it
@@ -113,37 +101,50 @@ def command(
         duration,
         count,
     )
+    if source is None and replay_speed is not None:
+        raise click.UsageError("--replay-speed is for a recording: --from FILE")
     output = Output()
+    if source is not None:
+        seconds = None if math.isinf(duration) else duration
+        replay = source.replay(targets.pids, speed=replay_speed, seconds=seconds)
+        with replay:
+            return _show(replay, output, wish._replace(duration=math.inf))
     # Events that nobody prints need no stream, unless they are to be counted.
     stream = wish.events or count is not None
     with (
         options.connect() as client,
         Session(client, targets, stream=stream, totals=wish.summary) as session,
     ):
-        session.attach()
-        failed = options.report(session.errors)
-        for process in session.watched:
-            if process.notice:
-                say(process.notice)
-        if not session.watched:
-            return ExitStatus.FAILURE
-        session.open()
-        try:
-            shown = _watch(session, output, wish)
-            failed |= shown.failed
-            if wish.summary:
-                totals = session.summary()
-                failed |= options.report(totals.errors)
-                if wish.events and not as_json:
-                    output.write("\n")
-                draw(output, totals, as_json, skipped=shown.skipped)
-        except DaemonUnreachable as error:
-            what = "the totals of this watch are unknown" if wish.summary else "the watch ends"
-            raise DaemonUnreachable(f"{what}: {str(error).splitlines()[0]}") from error
+        return _show(session, output, wish)
+
+
+def _show(session: Session | Replay, output: Output, wish: Wish) -> ExitStatus:
+    """A watch from its beginning to its totals."""
+    session.attach()
+    failed = options.report(session.errors)
+    for process in session.watched:
+        if process.notice:
+            say(process.notice)
+    if not session.watched:
+        return ExitStatus.FAILURE
+    session.open()
+    try:
+        shown = _watch(session, output, wish)
+        failed |= shown.failed
+        if wish.summary:
+            totals = session.summary()
+            failed |= options.report(totals.errors)
+            if wish.events and not wish.as_json:
+                output.write("\n")
+            draw(output, totals, wish.as_json, skipped=shown.skipped)
+    except DaemonUnreachable as error:
+        what = "the totals of this watch are unknown" if wish.summary else "the watch ends"
+        raise DaemonUnreachable(f"{what}: {str(error).splitlines()[0]}") from error
+    failed |= problems(session.problems)
     return ExitStatus.FAILURE if failed else ExitStatus.OK
 
 
-def _watch(session: Session, output: Output, wish: Wish) -> Screen:
+def _watch(session: Session | Replay, output: Output, wish: Wish) -> Screen:
     """Print events until something ends the watch."""
     shown = screen(session, output, wish)
     pipe = output.pipe()
@@ -152,7 +153,7 @@ def _watch(session: Session, output: Output, wish: Wish) -> Screen:
     with Stop() as stop:
         session.register(stop.descriptor, select.POLLIN)
         # In every mode: whoever starts the traffic after the watch waits for this line.
-        say(f"watching {names(session.watched)}; Ctrl+C ends")
+        say(f"{session.verb} {names(session.watched)}; Ctrl+C ends")
         shown.begin()
         try:
             _follow(session, shown, stop, time.monotonic() + wish.duration, pipe)
@@ -163,7 +164,9 @@ def _watch(session: Session, output: Output, wish: Wish) -> Screen:
     return shown
 
 
-def _follow(session: Session, shown: Screen, stop: Stop, end: float, pipe: int | None) -> None:
+def _follow(
+    session: Session | Replay, shown: Screen, stop: Stop, end: float, pipe: int | None
+) -> None:
     while True:
         shown.show(session.read())
         now = time.monotonic()

@@ -133,6 +133,15 @@ def event_h() -> Path:
     raise LayoutError(f"bpf/event.h is missing below {top}: netio is not fully installed")
 
 
+def text_of(name: str) -> str:
+    """The lines of event.h that define struct `name`, for whom they may outlive."""
+    text = event_h().read_text(encoding="ascii")
+    found = re.search(rf"(?ms)^struct {name} \{{\n.*?^\}};\n", text)
+    if found is None:
+        raise LayoutError(f"event.h has no struct {name}")
+    return found[0]
+
+
 def dtype(record: Struct) -> np.dtype[Any]:
     """The numpy type of `record`; numpy is imported here so that clients need not have it."""
     import numpy

@@ -1,0 +1,130 @@
+"""--from, --since and --until, which every verb that shows something takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from netioctl.wire.errors import UsageError
+
+if TYPE_CHECKING:
+    from netioctl.recording.reader import Reader
+    from netioctl.recording.replay import Replay
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SECOND = 1_000_000_000
+#: Where a context's `meta` has --from.
+FROM = "netioctl.from"
+
+
+class Source(NamedTuple):
+    """A recording to show instead of what happens now, and which part of it."""
+
+    path: str
+    since: str | None
+    until: str | None
+
+    def reader(self) -> Reader:
+        """The recording; says on stderr what is worth knowing of it.
+
+        Raises:
+            RecordingError: there is none that can be read.
+        """
+        from netioctl.output import say
+        from netioctl.recording.reader import Reader
+
+        reader = Reader(self.path)
+        for line in reader.notices:
+            say(f"netioctl: {line}")
+        return reader
+
+    def replay(
+        self, pids: Sequence[int] = (), *, speed: float | None = None, seconds: float | None = None
+    ) -> Replay:
+        """The recording as a session; of `pids` only, if there are some, and so many seconds.
+
+        Raises:
+            RecordingError: there is none that can be read.
+            UsageError: --since or --until is no moment.
+        """
+        from netioctl.recording.replay import Replay
+
+        reader = self.reader()
+        try:
+            since, until = self.moments(reader)
+            if seconds is not None:
+                last = (reader.began if since is None else since) + round(seconds * _SECOND)
+                until = last if until is None else min(last, until)
+            return Replay(reader, pids, since=since, until=until, speed=speed)
+        except BaseException:
+            reader.close()
+            raise
+
+    def moments(self, reader: Reader) -> tuple[int | None, int | None]:
+        """--since and --until, in ns since the epoch.
+
+        Raises:
+            UsageError: one is no moment, or they are in the wrong order.
+        """
+        from netioctl.recording.moments import moment
+
+        since, until = (
+            None if text is None else moment(text, reader.began, reader.until)
+            for text in (self.since, self.until)
+        )
+        if since is not None and until is not None and until < since:
+            raise UsageError(f"--until {self.until} is before --since {self.since}")
+        return since, until
+
+
+def source(function: F) -> F:
+    """--from FILE, --since, --until, as Source named `source`; None where there is no --from."""
+
+    def gather(*arguments: Any, **more: Any) -> Any:
+        path, since, until = (more.pop(name) for name in ("from_", "since", "until"))
+        if path is None and (since is not None or until is not None):
+            raise click.UsageError("--since and --until are for a recording: --from FILE")
+        chosen = None if path is None else Source(path, since, until)
+        return function(*arguments, source=chosen, **more)
+
+    gather.__name__, gather.__doc__ = function.__name__, function.__doc__
+    gather.__dict__.update(function.__dict__)
+    wrapped: Any = gather
+    for option in (
+        click.option("--until", metavar="MOMENT", help="With --from: nothing after it."),
+        click.option(
+            "--since",
+            metavar="MOMENT",
+            help="With --from: nothing before 22:30:45, 2026-01-31T22:30, @1732384245 (epoch), "
+            "+10s (from the beginning) or -5m (from the end).",
+        ),
+        click.option(
+            "--from",
+            "from_",
+            metavar="FILE",
+            # PIDs, which are looked at after it, need not be given then.
+            is_eager=True,
+            callback=_keep,
+            help="Show a recording (netioctl record) instead of what happens now.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    result: F = wrapped
+    return result
+
+
+def _keep(context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        context.meta[FROM] = value
+    return value
+
+
+def problems(lines: Sequence[str]) -> bool:
+    """Say what could not be read; whether there was something."""
+    from netioctl.output import say
+
+    for line in lines:
+        say(f"netioctl: {line}")
+    return bool(lines)
