@@ -107,6 +107,10 @@ def command(
     if path in ("", "-"):
         raise click.UsageError("-o needs the name of a file")
     with options.connect() as client, Session(client, targets) as session:
+        session.attach()
+        failed = options.report(session.errors)
+        if not session.watched:
+            return ExitStatus.FAILURE
         writer = Writer(
             path,
             session.connection,
@@ -115,11 +119,6 @@ def command(
             force=force,
         )
         try:
-            session.attach()
-            failed = options.report(session.errors)
-            if not session.watched:
-                writer.discard()
-                return ExitStatus.FAILURE
             session.open()
             writer.processes(session.watched)
             failed |= _Recorder(session, writer, duration, count).run()

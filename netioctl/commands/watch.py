@@ -126,6 +126,7 @@ def _show(session: Session | Replay, output: Output, wish: Wish) -> ExitStatus:
         if process.notice:
             say(process.notice)
     if not session.watched:
+        problems(session.problems)
         return ExitStatus.FAILURE
     session.open()
     try:

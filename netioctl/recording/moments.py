@@ -61,6 +61,8 @@ def _clock(text: str, began: int) -> int | None:
 
 
 def _date(text: str) -> int | None:
+    if re.match(r"\d{4}-\d\d-\d\d", text, re.ASCII) is None:
+        return None
     try:
         # Before Python 3.11 a Z is not understood.
         at = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", text))

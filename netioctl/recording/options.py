@@ -84,8 +84,6 @@ def source(function: F) -> F:
 
     def gather(*arguments: Any, **more: Any) -> Any:
         path, since, until = (more.pop(name) for name in ("from_", "since", "until"))
-        if path is None and (since is not None or until is not None):
-            raise click.UsageError("--since and --until are for a recording: --from FILE")
         chosen = None if path is None else Source(path, since, until)
         return function(*arguments, source=chosen, **more)
 
@@ -93,10 +91,16 @@ def source(function: F) -> F:
     gather.__dict__.update(function.__dict__)
     wrapped: Any = gather
     for option in (
-        click.option("--until", metavar="MOMENT", help="With --from: nothing after it."),
+        click.option(
+            "--until",
+            metavar="MOMENT",
+            callback=_of_a_recording,
+            help="With --from: nothing after it.",
+        ),
         click.option(
             "--since",
             metavar="MOMENT",
+            callback=_of_a_recording,
             help="With --from: nothing before 22:30:45, 2026-01-31T22:30, @1732384245 (epoch), "
             "+10s (from the beginning) or -5m (from the end).",
         ),
@@ -118,6 +122,14 @@ def source(function: F) -> F:
 def _keep(context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         context.meta[FROM] = value
+    return value
+
+
+def _of_a_recording(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    if value is not None and FROM not in context.meta:
+        raise click.UsageError(f"--{parameter.name} is for a recording: --from FILE", context)
     return value
 
 

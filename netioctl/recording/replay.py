@@ -61,7 +61,7 @@ class Replay:
         self._size, self._time = record.size, record.offset("time")
         #: Grows when connection() may answer otherwise than before for the same id.
         self.generation = 0
-        found = reader.processes()
+        found = reader.processes() or self._seen()
         wanted = set(pids)
         #: The processes that were watched, as far as they are wanted; those that are not there.
         self.watched = tuple(p for p in found if not wanted or p.pid in wanted)
@@ -206,6 +206,20 @@ class Replay:
     @property
     def _wanted(self) -> bool:
         return not self.errors or bool(self._pids)
+
+    def _seen(self) -> tuple[Process, ...]:
+        """Where it cannot be read what was watched: whose events there are."""
+        names = {
+            run.pid: run.comm
+            for piece in self._reader.pieces(self._since, self._until)
+            for run in piece.items
+            if isinstance(run, Run)
+        }
+        began = self._since / _SECOND
+        return tuple(
+            Process(pid, 0, comm, 0, began, f"pid.{pid}.", None, False)
+            for pid, comm in names.items()
+        )
 
     def _strangers(self, pids: Sequence[int]) -> tuple[Failure, ...]:
         missing = set(pids) - {process.pid for process in self.watched}

@@ -184,11 +184,6 @@ class Writer:
         finally:
             self._shut()
 
-    def discard(self) -> None:
-        """There is nothing to be recorded: leave no file."""
-        self._shut()
-        os.unlink(self.path)
-
     def abandon(self) -> None:
         """Close without an end."""
         self._shut()
