@@ -255,8 +255,9 @@ class Holdings:
                 self._let_go(holding)
 
     def totals(self, holding: Holding) -> dict[str, int]:
-        """The kernel's counters of a holding, in bytes and operations."""
+        """The kernel's counters of a holding, in bytes and operations; its `lost` is then new."""
         proc = self._counters(holding) or {}
+        holding.lost = proc.get("lost", holding.lost)
         return {name: proc.get(name, 0) for name in COUNTERS}
 
     def refresh_lost(self, holding: Holding) -> None:

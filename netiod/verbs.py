@@ -140,6 +140,7 @@ def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) 
                 "viewers": len(holding.leases),
                 "exited": holding.exited,
                 "total": broker.holdings.totals(holding),
+                "lost": holding.lost,
             }
 
     result = {"count": 0}
@@ -196,6 +197,7 @@ def status(broker: Broker, connection: Connection, _ident: Any, _params: Object)
         "netlink": broker.settings.netlink,
         "held": len(visible),
         "viewers": sum(len(h.leases) for h in visible),
+        "missed": broker.missed(),
     }
     if broker.hidden:
         answer["backend"] = {**answer["backend"], "blind": [*answer["backend"]["blind"], HIDDEN]}

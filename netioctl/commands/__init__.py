@@ -6,6 +6,7 @@ SECTIONS = (
     ("Watch live", ("watch", "top")),
     ("Keep", ("record",)),
     ("Count", ("add", "remove", "list", "summary")),
+    ("Share", ("exporter",)),
     ("Set up", ("status", "doctor")),
 )
 COMMANDS = tuple(verb for _, verbs in SECTIONS for verb in verbs)

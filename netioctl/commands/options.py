@@ -97,6 +97,17 @@ def _targets(function: F, *, required: bool) -> F:
     return click.argument("targets", nargs=-1, metavar=metavar, callback=take)(function)
 
 
+def optional_targets(function: F) -> F:
+    """[PID...], as Targets named `targets`: empty ones where none is given."""
+
+    def take(
+        context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+    ) -> targets.Targets:
+        return targets.Targets(_parse_pids(context, parameter, value) if value else ())
+
+    return click.argument("targets", nargs=-1, metavar="[PID...]", callback=take)(function)
+
+
 def connect(timeout: float = TIMEOUT) -> Client:
     """The client for the run directory that was chosen; `timeout` in seconds."""
     return Client(chosen_run_dir(), timeout=timeout)

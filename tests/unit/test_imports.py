@@ -18,7 +18,7 @@ LAYERS = (
         *("netioctl.fields", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
         "netioctl.doctor.finding",
     ),
-    ("netioctl.answers", "netioctl.notices"),
+    ("netioctl.answers", "netioctl.notices", "netioctl.procfs"),
     (
         *("netioctl.stats", "netioctl.tally", "netioctl.targets"),
         *("netioctl.exchange", "netioctl.client", "netioctl.stream"),
@@ -27,7 +27,7 @@ LAYERS = (
     ("netioctl.render",),
     ("netioctl.output", "netioctl.watching"),
     ("netioctl.session", "netioctl.doctor"),
-    ("netioctl.recording",),
+    ("netioctl.recording", "netioctl.exporter"),
     ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
     ("netioctl.fullscreen",),
     ("netioctl.top",),
@@ -124,10 +124,18 @@ def _loaded_by(module: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["netioctl.main", "netioctl.commands.list", "netioctl.commands.watch", "netioctl.doctor"],
+    [
+        "netioctl.main",
+        "netioctl.commands.list",
+        "netioctl.commands.watch",
+        "netioctl.doctor",
+        "netioctl.commands.exporter",
+        "netioctl.exporter.lease",
+    ],
 )
 def test_what_takes_long_to_import_waits_until_it_is_needed(module: str) -> None:
     heavy = {"zmq", "numpy", "psutil", "bcc", "asyncio", "netioctl.wire.layout"}
+    heavy |= {"prometheus_client", "opentelemetry"}
     assert not _loaded_by(module) & heavy
 
 

