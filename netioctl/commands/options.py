@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import click
 from netioctl import targets
 from netioctl.answers import Failure
 from netioctl.client import TIMEOUT, Client
+from netioctl.exit_status import ExitStatus
 from netioctl.output import say
 from netioctl.recording.options import FROM
 from netioctl.wire.errors import UsageError
@@ -97,15 +99,25 @@ def _targets(function: F, *, required: bool) -> F:
     return click.argument("targets", nargs=-1, metavar=metavar, callback=take)(function)
 
 
-def optional_targets(function: F) -> F:
-    """[PID...], as Targets named `targets`: empty ones where none is given."""
+def pick() -> tuple[int, ...]:
+    """PIDs that are chosen at the terminal; empty: none."""
+    from netioctl.picking import screen
 
-    def take(
-        context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
-    ) -> targets.Targets:
-        return targets.Targets(_parse_pids(context, parameter, value) if value else ())
+    with connect() as client:
+        return screen.pick(client)
 
-    return click.argument("targets", nargs=-1, metavar="[PID...]", callback=take)(function)
+
+def or_picked(given: targets.Targets) -> targets.Targets:
+    """`given`, or where nothing is, what is chosen at the terminal."""
+    if given.pids or given.selectors:
+        return given
+    context = click.get_current_context()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _pids(context, ())
+    chosen = pick()
+    if not chosen:
+        context.exit(ExitStatus.INTERRUPTED)
+    return given._replace(pids=chosen)
 
 
 def connect(timeout: float = TIMEOUT) -> Client:
@@ -140,6 +152,10 @@ def _parse_pids(
 ) -> tuple[int, ...]:
     if context.resilient_parsing or (not value and FROM in context.meta):
         return ()
+    return _pids(context, value)
+
+
+def _pids(context: click.Context, value: tuple[str, ...]) -> tuple[int, ...]:
     try:
         return targets.parse(value)
     except UsageError as error:

@@ -88,7 +88,7 @@ def command(
         raise UsageError("top needs a terminal: --once or --json print to a pipe or file")
     with options.connect() as client:
         # Without PIDs, what others hold from now on belongs to it too.
-        closed = targets != Targets()
+        closed = bool(targets.pids or targets.selectors)
         wanted = targets if closed else _held(client)
         if not (wanted.pids or wanted.selectors):
             say(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Print events live, then totals.", context_settings=options.PID_SETTINGS)
-@options.targets_
+@options.any_targets
 @options.as_json
 @click.option(
     "--summary/--no-summary",
@@ -67,7 +67,8 @@ def command(
     replay_speed: float | None,
 ) -> ExitStatus:
     """Print what processes send and receive, live, until Ctrl+C; then the totals of the time
-    that was watched. Without sudo for your own processes.
+    that was watched. Without sudo for your own processes. Without PIDs you choose them from a
+    list, as with `netioctl pick`.
 
     \b
     Examples:
@@ -109,6 +110,7 @@ def command(
         replay = source.replay(targets.pids, speed=replay_speed, seconds=seconds)
         with replay:
             return _show(replay, output, wish._replace(duration=math.inf))
+    targets = options.or_picked(targets)
     # Events that nobody prints need no stream, unless they are to be counted.
     stream = wish.events or count is not None
     with (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Union
 
+from netioctl.render.glyphs import Glyphs
 from netioctl.render.words import connection as ends
 from netioctl.render.words import cut, short_size
 from netioctl.stats import OTHER
-from netioctl.top.glyphs import Glyphs
 from netioctl.top.meter import HISTORY, Meter
 from netioctl.top.model import Connection, Member
 

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from netioctl.fullscreen import Fullscreen
+from netioctl.render.glyphs import Glyphs, utf8
 from netioctl.signals import Stop
 from netioctl.top import view
 from netioctl.top.follow import Follow
-from netioctl.top.glyphs import Glyphs, utf8
 from netioctl.top.sample import Sample
 from netioctl.top.sampler import Sampler
 from netioctl.top.state import State

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from netioctl.render.glyphs import Glyphs
 from netioctl.render.json import line
 from netioctl.top.columns import Column, fit
-from netioctl.top.glyphs import Glyphs
 from netioctl.top.meter import Meter
 from netioctl.top.model import Connection, Member, Model
 from netioctl.top.order import Shown

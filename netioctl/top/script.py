@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netioctl.outage import PATIENCE
 from netioctl.output import Output, StdoutClosed, say
 from netioctl.render import json, losses
+from netioctl.render.glyphs import Glyphs, utf8
 from netioctl.render.words import lapse
 from netioctl.signals import Stop
 from netioctl.top import plain
-from netioctl.top.glyphs import Glyphs, utf8
 from netioctl.top.sample import Sample
 from netioctl.watching import Escaped, Gone, Interrupted, Waiting
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from netioctl.render.glyphs import Glyphs, columns
 from netioctl.render.words import short_size
 from netioctl.top.columns import Column, fit
-from netioctl.top.glyphs import Glyphs, columns
 from netioctl.top.model import Model
 from netioctl.top.order import Shown
 from netioctl.top.state import State

@@ -30,7 +30,7 @@ LAYERS = (
     ("netioctl.recording", "netioctl.exporter"),
     ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
     ("netioctl.fullscreen",),
-    ("netioctl.top",),
+    ("netioctl.top", "netioctl.picking"),
     ("netioctl.commands",),
     ("netioctl.main", "netioctl.verbs", "netioctl.demo"),
     ("netioctl.__main__",),

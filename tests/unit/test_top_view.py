@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from netioctl.answers import Held, Process, Row, Totals
+from netioctl.render.glyphs import Glyphs, columns
 from netioctl.top import view
-from netioctl.top.glyphs import Glyphs, columns
 from netioctl.top.model import Model
 from netioctl.top.sample import Connections, Sample
 from netioctl.top.state import State
