@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from netioctl.fields import boolean, integer, list_, number, object_, optional, text
 from netioctl.wire.control import Object
+from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import ProtocolError
 
 
@@ -190,6 +191,18 @@ def held(value: Any) -> Held:
         integer(item, "viewers"),
         optional(item, "exited", number),
         totals(item.get("total")),
+    )
+
+
+def connection(value: Any) -> tuple[int, Connection]:
+    """A row of describe: the id in events, and what it means."""
+    item = object_(value)
+    return integer(item, "id"), Connection(
+        integer(item, "pid"),
+        optional(item, "family", text),
+        optional(item, "proto", text),
+        optional(item, "local", text),
+        optional(item, "remote", text),
     )
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netioctl import __version__, answers, notices, stats
 from netioctl.exchange import Exchange
 from netioctl.wire import PROTOCOL_VERSION, control
+from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import ConnectionLost, VersionMismatch
 
 if TYPE_CHECKING:
@@ -129,6 +130,15 @@ class Client:
         for each in _pieces(pids):
             published.update(answers.published(self._ask("sync", each)))
         return published
+
+    def describe(self, ids: Collection[int]) -> dict[int, Connection]:
+        """What the ids of connections in events mean, as far as the daemon knows that still."""
+        wanted = list(ids)
+        found: dict[int, Connection] = {}
+        for at in range(0, len(wanted), control.MAX_IDS_A_REQUEST):
+            piece = wanted[at : at + control.MAX_IDS_A_REQUEST]
+            found.update(map(answers.connection, self._ask_rows("describe", {"ids": piece})[1]))
+        return found
 
     def add(self, pids: Sequence[int]) -> answers.Changes:
         """Attach processes until `remove` or their exit."""

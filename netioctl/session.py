@@ -218,6 +218,8 @@ class Session(Watching):
                 self._take_up(outage, items)
             if outage.link is None:
                 self._synchronise(items)
+                if self._feed is not None and self._name(self._feed):
+                    self._turn(items)
         except ConnectionLost:
             self._interrupt()
         if outage.link is None:

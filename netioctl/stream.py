@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from netioctl.answers import Process
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 RECEIVE_HIGH_WATER = 1000
 #: Milliseconds until a lost connection to the gate is tried anew.
 RECONNECT_MS = 25
-#: Connections that are remembered; every frame names again those that it needs.
-MAX_CONNECTIONS = 32_768
+#: Connections that are remembered: more than a daemon counts by default, and than events can name
+#: that wait to be shown. The oldest are asked for again where they are needed.
+MAX_CONNECTIONS = 80_000
 
 _U32 = 0xFFFFFFFF
 _HALF = 1 << 31
@@ -126,7 +128,11 @@ class _Track:
 
 
 class Reader:
-    """Turns frames into Events and Lost; losses before a process's first frame are not told."""
+    """Turns frames into Events and Lost; losses before a process's first frame are not told.
+
+    Where `unknown` has something after read(), ask Client.describe() for it, and tell learn() the
+    answer, before events are shown: the frames that described those were before ours, or lost.
+    """
 
     def __init__(self) -> None:
         known = layout.load()
@@ -135,9 +141,12 @@ class Reader:
         self._fingerprint = known.fingerprint
         at = record.offset("lost")
         self._lost = struct.Struct(f"<{at}xI{record.size - at - 4}x")
+        self._ids = record.offset("conn") // 4, record.size // 4
         self._tracks: dict[int, _Track] = {}
-        self._entries: dict[int, frames.Entry] = {}
-        self._connections: dict[int, Connection] = {}
+        # Id 0: it has no row, and nobody knows more.
+        self._connections: dict[int, Connection] = {0: UNKNOWN}
+        #: Ids in events that no frame has described to us.
+        self.unknown: set[int] = set()
         #: The run of the broker that the last frame is from.
         self.epoch: int | None = None
         #: Grows when a connection that was described before is described otherwise.
@@ -190,6 +199,12 @@ class Reader:
             track.missing = 0
         return None if None in counts else sum(n for n in counts if n is not None)
 
+    def learn(self, found: Mapping[int, Connection]) -> None:
+        """What the daemon says of those that were unknown; of the others it knows nothing."""
+        for ident in self.unknown:
+            self._remember(ident, found.get(ident, UNKNOWN))
+        self.unknown.clear()
+
     def connection(self, ident: int) -> Connection:
         """The connection with that id, or UNKNOWN."""
         return self._connections.get(ident, UNKNOWN)
@@ -223,6 +238,10 @@ class Reader:
             data, count = data[known * self._size :], count - known
         track.expected = max(track.expected or 0, header.first + header.events)
         if count:
+            first, step = self._ids
+            ids = set(data.cast("I")[first::step])
+            if not self._connections.keys() >= ids:
+                self.unknown |= ids - self._connections.keys()
             self._split(items, header, track, data, count)
         self._kernel_lost(items, track, header.tgid, header.lost & _U32)
         return items
@@ -231,8 +250,8 @@ class Reader:
         if self.epoch is not None:
             self.interrupted = True
             self.generation += 1
-            self._entries.clear()
-            self._connections.clear()
+            self._connections = {0: UNKNOWN}
+            self.unknown.clear()
         self.epoch = epoch
 
     def _follow_up(self, track: _Track, header: frames.Header, data: memoryview) -> None:
@@ -265,18 +284,21 @@ class Reader:
 
     def _describe(self, tail: memoryview) -> None:
         for entry in frames.entries(tail):
-            before = self._entries.get(entry.id)
-            if before == entry:
-                continue
-            if before is not None:
-                self.generation += 1
-            elif len(self._entries) >= MAX_CONNECTIONS:
-                oldest = next(iter(self._entries))
-                del self._entries[oldest], self._connections[oldest]
-            self._entries[entry.id] = entry
-            self._connections[entry.id] = describe(
-                entry.ident, entry.peer_pid, entry.local, entry.remote, entry.comm
+            self.unknown.discard(entry.id)
+            self._remember(
+                entry.id,
+                describe(entry.ident, entry.peer_pid, entry.local, entry.remote, entry.comm),
             )
+
+    def _remember(self, ident: int, connection: Connection) -> None:
+        before = self._connections.get(ident)
+        if before is None:
+            if len(self._connections) > MAX_CONNECTIONS:
+                # The oldest but for id 0, which comes first.
+                del self._connections[next(itertools.islice(self._connections, 1, None))]
+        elif before != connection:
+            self.generation += 1
+        self._connections[ident] = connection
 
     def _split(
         self,

@@ -107,10 +107,22 @@ class Watching:
                 self._replaced(each)
         if self._feed is not None:
             self._receive(self._feed, items)
+            if self._name(self._feed):
+                # The daemon may have told something before it answered.
+                told += self._notifications()
         while told:
             for each in told:
                 self._hear(each, items)
             told = self._notifications()
+
+    def _name(self, feed: Feed) -> bool:
+        """Ask what those connections are that frames did not describe to us: the frames that did
+        came before ours or were lost. Whether the daemon was asked."""
+        away = self._outage is not None and self._outage.link is not None
+        if away or feed.stale or not feed.reader.unknown:
+            return False
+        feed.reader.learn(self._client.describe(feed.reader.unknown))
+        return True
 
     def _notifications(self) -> tuple[Notification, ...]:
         away = self._outage is not None and self._outage.link is not None

@@ -83,7 +83,7 @@ class Broker:
             self.connections,
             ledger,
             self.epoch,
-            self._send,
+            self.gates,
             self._exited,
         )
         # Another epoch than the last broker's: the kernel announces every connection anew.
@@ -241,9 +241,6 @@ class Broker:
     def _gone(self, connection: Connection) -> None:
         for holding in list(connection.holdings):
             self.holdings.release(connection, holding)
-
-    def _send(self, holding: Holding, frame: bytes, count: int) -> None:
-        self.gates.send(holding, frame, count)
 
     def _exited(self, holding: Holding) -> None:
         event = {

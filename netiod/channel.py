@@ -12,6 +12,7 @@ import struct
 from typing import NamedTuple
 
 from netioctl.wire.errors import ProtocolError
+from netioctl.wire.frames import MAX_FRAME
 from netiod import descriptors, handover
 
 #: From the broker: it serves the control socket; a uid needs a gate; it needs none any more;
@@ -32,6 +33,9 @@ OPERATORS = 0xFFFFFFFF
 HEARTBEAT, SILENCE = 1.0, 10.0
 #: Bytes that may wait between broker and gate: some 60 frames of the largest size.
 DATA_BUFFER = 4 << 20
+#: A message there has frames in a row, the length of each before it, and at most MAX_DATA bytes.
+LENGTH = struct.Struct("<I")
+MAX_DATA = LENGTH.size + MAX_FRAME
 
 _MESSAGE = struct.Struct("<III")
 #: Missing in Python's socket module: asm-generic/socket.h.

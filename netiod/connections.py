@@ -8,6 +8,7 @@ from typing import Any
 
 from netioctl.wire import frames
 from netioctl.wire.endpoints import Connection, describe
+from netiod.described import Described
 from netiod.kernel import Kernel
 
 #: Above so many rows of a process one pass over the whole map beats a look-up for each.
@@ -29,6 +30,8 @@ class Connections:
         self._entries: dict[int, bytes] = {}
         self._keys: dict[int, bytes] = {}
         self._by_process: dict[tuple[int, int], array[int]] = {}
+        #: Those that frames need not describe any more.
+        self.described = Described(most)
         #: Processes whose connections an earlier broker was told of, not we.
         self._untold: set[tuple[int, int]] = set()
 
@@ -38,6 +41,22 @@ class Connections:
     def entry(self, number: int) -> bytes:
         """The packed entry of connection `number`; empty if it was never announced."""
         return self._entries.get(number, b"")
+
+    def introduce(self, pid: int, start: int) -> None:
+        """Frames are to describe the connections of a process once more: somebody may not have
+        seen those that did."""
+        if (numbers := self._by_process.get((pid, start))) is not None:
+            self.described.forget(numbers)
+
+    def process(self, number: int) -> tuple[int, int] | None:
+        """Whose connection `number` is: PID and start time; None: it was never announced, or its
+        row made room for others."""
+        entry = self._entries.get(number)
+        if entry is None:
+            return None
+        ident = next(frames.entries(memoryview(entry))).ident
+        fields = self._kernel.ident.unpack(ident)
+        return fields["tgid"], fields["start"]
 
     def announced(self, record: dict[str, Any]) -> None:
         """Take in a struct meta_conn or meta_unix."""
@@ -61,6 +80,7 @@ class Connections:
             self._by_process.setdefault(process, array("I")).append(number)
         entry = frames.Entry(number, peer_pid, ident, local, remote, comm)
         self._entries[number] = frames.pack_entry(entry)
+        self.described.forget((number,))
         self._keys[number] = key
 
     def rows(self, pid: int, start: int) -> Iterator[tuple[Connection, dict[str, Any]]]:
@@ -76,7 +96,7 @@ class Connections:
             key = self._keys.get(number)
             value = None if key is None else self._kernel.conns.get(key)
             if value is not None:
-                yield self._words(number), self._kernel.conn.unpack(value)
+                yield self.words(number), self._kernel.conn.unpack(value)
 
     def forget(self, pid: int, start: int) -> None:
         """Delete the rows of a process, in the kernel too."""
@@ -103,7 +123,8 @@ class Connections:
         self._kernel.conns.delete(self._keys.pop(number))
         self._kernel.names.delete(number.to_bytes(4, "little"))
 
-    def _words(self, number: int) -> Connection:
+    def words(self, number: int) -> Connection:
+        """What is known of connection `number`, which was announced."""
         entry = next(frames.entries(memoryview(self._entries[number])))
         return describe(entry.ident, entry.peer_pid, entry.local, entry.remote, entry.comm)
 
@@ -117,7 +138,7 @@ class Connections:
                 if conn["id"] not in self._entries:
                     names = kernel.names.get(conn["id"].to_bytes(4, "little"))
                     self._add(conn["id"], key, conn["peer_pid"], conn["ident"], names)
-                yield self._words(conn["id"]), conn
+                yield self.words(conn["id"]), conn
 
     def _make_room(self) -> None:
         """Fold rows into their process's total, where they show as `other`: of the users who have

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import zmq
 
 from netioctl.wire.errors import NetioError
-from netioctl.wire.frames import MAX_FRAME
+from netiod.channel import LENGTH, MAX_DATA
 
 #: Bytes of address space. 32 viewers who have all stopped hold 32 x 64 frames of 64 KiB.
 MEMORY_LIMIT = 512 << 20
 #: Descriptors, one for each viewer.
 VIEWERS_LIMIT = 1024
 
-#: Frames passed on before subscriptions are looked at again.
+#: Messages of the broker's that are passed on before subscriptions are looked at again.
 _BATCH = 32
 _OPTIONS = (
     # Subscriptions are all that viewers may send.
@@ -52,7 +52,7 @@ def run(listener: socket.socket, path: str, data: socket.socket, context: Contex
 
     Args:
         listener: bound to `path` and listening; viewers come in there.
-        data: the broker's frames, SOCK_SEQPACKET, one message each, at most MAX_FRAME bytes.
+        data: the broker's frames, SOCK_SEQPACKET, in messages as channel.py says.
         context: from make_context().
     """
     _limit(resource.RLIMIT_AS, MEMORY_LIMIT)
@@ -92,7 +92,7 @@ def _serve(pub: zmq.Socket[bytes], listener: socket.socket, path: str, data: soc
     poller.register(data, zmq.POLLIN)
     # Also where no frame comes, so that viewers who come and go leave nothing behind.
     poller.register(pub.FD, zmq.POLLIN)
-    buffer = bytearray(MAX_FRAME)
+    buffer = bytearray(MAX_DATA)
     while True:
         poller.poll()
         # Makes libzmq look at what has come: subscriptions hold from the next frame on.
@@ -105,13 +105,18 @@ def _pass_on(data: socket.socket, pub: zmq.Socket[bytes], buffer: bytearray) -> 
     """Send the frames that are there; False: the broker is gone."""
     view = memoryview(buffer)
     receive, send, flags = data.recv_into, pub.send, zmq.NOBLOCK
+    length = LENGTH.unpack_from
     try:
         for _ in range(_BATCH):
             size = receive(buffer)
             if not size:
                 return False
-            # A PUB socket drops for a viewer that is behind; it never blocks.
-            send(view[:size], flags)
+            at = 0
+            while at < size:
+                begin = at + LENGTH.size
+                at = begin + length(buffer, at)[0]
+                # A PUB socket drops for a viewer that is behind; it never blocks.
+                send(view[begin:at], flags)
     except BlockingIOError:
         pass
     except ConnectionResetError:

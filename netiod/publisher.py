@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from netiod.holding import Holding
 from netiod.holdings import Holdings
 from netiod.kernel import Kernel
 from netiod.ledger import Ledger
+from netiod.streams import Streams
 from netiod.wallclock import WallClock
 
 _LOG = logging.getLogger("netiod.publisher")
@@ -25,8 +26,6 @@ _BATCH = 65536
 #: for the connections that they belong to.
 _FRAME_ROOM = frames.MAX_FRAME - frames.HEADER_SIZE - 16
 _FRAME_EVENTS = 1920
-#: Bytes of connection entries that may stand in every frame of a batch.
-_SHARED_ENTRIES = 3072
 #: Distinct connections in a batch up to which they are picked out one by one.
 _FEW = 8
 #: Seconds after which a quiet process gets an empty frame, which tells of losses.
@@ -35,12 +34,11 @@ _QUIET = 1.0
 _TGID, _CONN, _LOST = 2, 4, 6
 
 Batch = npt.NDArray[np.uint32]
-Send = Callable[[Holding, bytes, int], None]
 Exited = Callable[[Holding], None]
 
 
 class Publisher:
-    """Drains both rings. `send` gets each frame, `exited` each holding whose process is gone."""
+    """Drains both rings. `streams` get each frame, `exited` each holding whose process is gone."""
 
     #: How often a gate was replaced: tells the frames after from those before.
     replaced = 0
@@ -52,12 +50,12 @@ class Publisher:
         connections: Connections,
         ledger: Ledger,
         epoch: int,
-        send: Send,
+        streams: Streams,
         exited: Exited,
     ) -> None:
         self._kernel, self._holdings, self._connections = kernel, holdings, connections
         self._ledger, self._epoch = ledger, epoch
-        self._send, self._exited = send, exited
+        self._streams, self._exited = streams, exited
         self._lost_seen = 0
         self._wall = WallClock()
         self._meta = {
@@ -88,9 +86,11 @@ class Publisher:
             self._look_for_losses()
         if len(batch):
             self.events += len(batch)
+            batch, cuts = _by_process(batch)
+            pids = batch[cuts[:-1], _TGID].tolist()
             parts = [
-                (holding, records)
-                for pid, records in _by_process(batch)
+                (holding, batch[begin:end])
+                for pid, begin, end in zip(pids, cuts, cuts[1:])
                 if (holding := self._holdings.living.get(pid)) is not None
             ]
             # In this order: whoever comes after us knows what we took.
@@ -99,8 +99,11 @@ class Publisher:
                 self._kernel.events.next,
             )
             self._kernel.events.release()
+            # As a rule none: then nobody needs to look closer.
+            strange = bool(self._connections.described.lacks(batch[:, _CONN]).any())
             for holding, records in parts:
-                self._publish(holding, records)
+                self._publish(holding, records, strange)
+            self._streams.flush()
         if len(batch) == _BATCH:
             self._deferred_exits = exits + later
             return True
@@ -126,8 +129,13 @@ class Publisher:
                 self.send_empty(holding)
 
     def send_empty(self, holding: Holding) -> None:
-        """A frame without events: answers `sync`, and tells the losses so far."""
-        self._frame(holding, b"", 0, b"", 0)
+        """A frame without events: answers `sync`, and tells the losses so far.
+
+        Whoever reads from there on gets every connection described that is used.
+        """
+        self._frame(holding, b"", 0, ())
+        self._streams.flush()
+        self._connections.introduce(holding.pid, holding.start)
 
     def _take_meta(self) -> list[tuple[int, int]]:
         exits, self._deferred_exits = self._deferred_exits, []
@@ -164,34 +172,39 @@ class Publisher:
                 if holding.streamed:
                     self._holdings.refresh_lost(holding)
 
-    def _publish(self, holding: Holding, records: Batch) -> None:
+    def _publish(self, holding: Holding, records: Batch, strange: bool) -> None:
+        """Send events of one process; `strange`: connections may have to be described."""
         if holding.guarded:
             # Whoever is its owner no longer gets nothing of what was read by now.
             self._holdings.guard.unchanged(holding)
         if not holding.streamed:
             holding.published += len(records)
             return
-        # One table of connections for all frames, where that is small.
-        shared = self._entries(records)
-        entries = shared if sum(map(len, shared)) <= _SHARED_ENTRIES else None
         at, step = 0, _FRAME_EVENTS
         while at < len(records):
             part = records[at : at + step]
-            table = self._entries(part) if entries is None else entries
-            size = len(part) * self._kernel.event.size + sum(map(len, table))
+            new = self._new(part[:, _CONN]) if strange else {}
+            size = len(part) * self._kernel.event.size + sum(map(len, new.values()))
             if size > _FRAME_ROOM and step > 1:
                 # Many connections with long names: fewer events then.
                 step = step * 3 // 4
                 continue
-            self._frame(holding, part.tobytes(), len(part), b"".join(table), len(table))
+            self._frame(holding, part.data.cast("B"), len(part), new.values())
+            self._connections.described.add(list(new))
             at += len(part)
 
-    def _entries(self, records: Batch) -> list[bytes]:
-        """The entries of the connections that `records` name."""
-        return [e for e in map(self._connections.entry, _distinct(records[:, _CONN])) if e]
+    def _new(self, numbers: Batch) -> dict[int, bytes]:
+        """The entries of those of these connections that no frame has described yet."""
+        new = numbers[self._connections.described.lacks(numbers)]
+        entries = ((number, self._connections.entry(number)) for number in _distinct(new))
+        return {number: entry for number, entry in entries if entry}
 
     def _frame(
-        self, holding: Holding, events: bytes, count: int, entries: bytes, conns: int
+        self,
+        holding: Holding,
+        events: bytes | memoryview,
+        count: int,
+        entries: Collection[bytes],
     ) -> None:
         header = frames.Header(
             PROTOCOL_VERSION,
@@ -200,7 +213,7 @@ class Publisher:
             self._epoch,
             holding.published,
             count,
-            conns,
+            len(entries),
             holding.start,
             holding.pid,
             self.replaced,
@@ -210,7 +223,8 @@ class Publisher:
         )
         holding.published += count
         holding.last_frame = time.monotonic()
-        self._send(holding, b"".join((holding.topic, header.pack(), events, entries)), count)
+        head = holding.topic + header.pack()
+        self._streams.send(holding, (head, events, *entries), count)
 
 
 def _distinct(numbers: Batch) -> list[int]:
@@ -225,13 +239,13 @@ def _distinct(numbers: Batch) -> list[int]:
     return found
 
 
-def _by_process(batch: Batch) -> list[tuple[int, Batch]]:
-    """(tgid, records) for each process in a batch, order within a process kept."""
+def _by_process(batch: Batch) -> tuple[Batch, list[int]]:
+    """A batch sorted by process, order within a process kept, and where each process begins, with
+    the end of the last."""
     tgids = batch[:, _TGID]
-    first = tgids[0]
-    if (tgids == first).all():
-        return [(int(first), batch)]
-    order = tgids.argsort(kind="stable")
-    tgids, batch = tgids[order], batch[order]
-    cuts = np.flatnonzero(np.diff(tgids)) + 1
-    return [(int(part[0, _TGID]), part) for part in np.split(batch, cuts)]
+    changes = np.flatnonzero(tgids[1:] != tgids[:-1])
+    if len(changes):
+        batch = batch.take(tgids.argsort(kind="stable"), axis=0)
+        tgids = batch[:, _TGID]
+        changes = np.flatnonzero(tgids[1:] != tgids[:-1])
+    return batch, [0, *(changes + 1).tolist(), len(batch)]

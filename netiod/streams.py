@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from netioctl.wire.errors import Code, LimitReached, RequestError
+from netiod import channel
+from netiod.channel import LENGTH
 from netiod.control import Connection
 from netiod.gates import MAX_GATES
 from netiod.holding import Holding
@@ -19,6 +21,9 @@ OPERATORS = 0xFFFFFFFF
 #: Seconds that a gate without viewers stays, and that a viewer waits for a new one: less than a
 #: client waits for an answer (5), so that it hears why there is none.
 _IDLE, _WAIT = 30.0, 3.0
+
+#: Frames at most that are sent at once.
+_FRAMES = 256
 
 #: Told the endpoint, or why there is none.
 Answer = Callable[["str | RequestError"], None]
@@ -35,6 +40,12 @@ class _Gate:
     pid: int = 0
     waiting: list[tuple[float, Answer]] = field(default_factory=list)
     idle_since: float | None = None
+    #: What is to be sent: frames in a row, the length of each before it.
+    buffers: list[bytes | memoryview] = field(default_factory=list)
+    #: Bytes, frames and events of that.
+    size: int = 0
+    frames: int = 0
+    events: int = 0
     #: time.monotonic() when it died, until there is the next.
     died: float | None = None
 
@@ -103,19 +114,41 @@ class Streams:
             gate.sock = None
             gate.died = time.monotonic()
 
-    def send(self, holding: Holding, frame: bytes, events: int) -> None:
-        """Pass a frame to the gate of everyone who watches `holding`."""
+    def send(self, holding: Holding, frame: Sequence[bytes | memoryview], events: int) -> None:
+        """Pass a frame, in pieces, to the gate of everyone who watches `holding`, with the next
+        flush(). The pieces must stay as they are until then."""
+        size = sum(map(len, frame))
+        before = LENGTH.pack(size)
         for uid in {gate_of(v.caller) for v, stream in holding.leases.items() if stream}:
             gate = self._gates.get(uid)
-            try:
-                if gate is None or gate.sock is None:
-                    # Before its first gate nobody listens yet; later one has died.
-                    self.dropped += events if gate is not None and gate.pid else 0
-                else:
-                    gate.sock.send(frame)
-            except OSError:
-                # Full: the gate is behind; gone: another will come. The gap shows in `first`.
-                self.dropped += events
+            if gate is None:
+                continue
+            if gate.size + size > channel.MAX_DATA - LENGTH.size or gate.frames == _FRAMES:
+                self._flush(gate)
+            gate.buffers.append(before)
+            gate.buffers += frame
+            gate.size += LENGTH.size + size
+            gate.frames += 1
+            gate.events += events
+
+    def flush(self) -> None:
+        """Send what there is to be sent."""
+        for gate in self._gates.values():
+            if gate.frames:
+                self._flush(gate)
+
+    def _flush(self, gate: _Gate) -> None:
+        try:
+            if gate.sock is not None:
+                gate.sock.send(b"".join(gate.buffers))
+            elif gate.pid:
+                # It has died. Before its first gate nobody listens yet.
+                self.dropped += gate.events
+        except OSError:
+            # Full: the gate is behind; gone: another will come. The gap shows in `first`.
+            self.dropped += gate.events
+        gate.buffers.clear()
+        gate.size = gate.frames = gate.events = 0
 
     def close(self) -> None:
         """Close the sockets: the gates see the end of their data."""

@@ -181,6 +181,29 @@ def summary(broker: Broker, connection: Connection, _ident: Any, params: Object)
     return Rows(rows, result, len(rows))
 
 
+def describe(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Rows:
+    """What ids of connections in events mean, of processes that the caller may see."""
+    ids = params.get("ids")
+    if not isinstance(ids, list) or not all(type(number) is int for number in ids):
+        raise RequestError("params.ids must be a list of numbers", Code.INVALID_PARAMS)
+    if len(ids) > control.MAX_IDS_A_REQUEST:
+        text = f"at most {control.MAX_IDS_A_REQUEST:,} ids in one request"
+        raise RequestError(text, Code.INVALID_PARAMS)
+    visible = {(h.pid, h.start): h for h in broker.holdings.all(connection.caller)}
+
+    def rows() -> Iterator[Object]:
+        for number in ids:
+            holding = visible.get(broker.connections.process(number) or (0, 0))
+            if holding is None or not broker.holdings.visible(connection.caller, holding):
+                continue
+            words = broker.connections.words(number)
+            result["count"] += 1
+            yield {"id": number, **words._asdict()}
+
+    result = {"count": 0}
+    return Rows(rows(), result)
+
+
 def status(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Object:
     """How the daemon does; more for operators."""
     visible = [h for h in broker.holdings.all(connection.caller) if h.exited is None]
@@ -315,5 +338,6 @@ METHODS: dict[str, Method] = {
     "remove": remove,
     "list": list_,
     "summary": summary,
+    "describe": describe,
     "status": status,
 }

@@ -1,4 +1,4 @@
 """What daemon and client share: layouts, frames, control messages, errors. See PROTOCOL.md."""
 
 #: Version of the control protocol and of the stream's frames.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2

@@ -12,6 +12,8 @@ MAX_LINE = 65536
 #: Most PIDs in one request, and the largest PID that Linux can give.
 MAX_PIDS_A_REQUEST = 256
 MAX_PID = 4_194_304
+#: Most ids of connections in one request.
+MAX_IDS_A_REQUEST = 4096
 #: Rows in one `rows` notification, few enough to fit MAX_LINE with the longest names.
 ROWS_A_LINE = 48
 #: The name of the control socket below the run directory.

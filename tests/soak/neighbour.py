@@ -22,7 +22,7 @@ def _connect(run_dir: str) -> socket.socket:
 
 
 def _ask(sock: socket.socket, method: str, pid: int) -> None:
-    params = {"protocol": 1} if method == "hello" else {"pids": [pid]}
+    params = {"protocol": 2} if method == "hello" else {"pids": [pid]}
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     sock.sendall(json.dumps(message).encode() + b"\n")
     data = b""

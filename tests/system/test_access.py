@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import stat
 import subprocess
@@ -43,6 +44,24 @@ def test_two_users_each_see_only_their_own(daemon: Daemon, traffic: StartTraffic
         objects = watch.objects()
         assert {o["pid"] for o in objects if o["type"] == "event"} == {own.pid}
         assert objects[-1]["total"]["sent_bytes"] == result["sent"]
+
+
+def test_connections_are_described_to_who_may_see_their_process(
+    daemon: Daemon, traffic: StartTraffic
+) -> None:
+    hers, his = traffic("tcp", uid=ALICE), traffic("tcp", uid=BOB)
+    for one in (hers, his):
+        daemon.ctl("add", one.pid)
+        one.run()
+    code = (
+        "import sys; from netioctl.client import Client\n"
+        "found = Client(sys.argv[1]).describe(range(4000))\n"
+        "print({connection.pid for connection in found.values()})"
+    )
+    for uid, seen in ((ALICE, {hers.pid}), (BOB, {his.pid}), (0, {hers.pid, his.pid})):
+        command = [*as_user(uid), sys.executable, "-c", code, str(daemon.run_dir)]
+        done = subprocess.run(command, capture_output=True, check=True, cwd=TOP, text=True)
+        assert ast.literal_eval(done.stdout) == seen
 
 
 def test_root_sees_everybodys(daemon: Daemon, traffic: StartTraffic) -> None:

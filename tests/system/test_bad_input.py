@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from netioctl.wire import PROTOCOL_VERSION, control
 from tests.system.conftest import ALICE, TOP, Daemon, StartDaemon, StartTraffic, Watch, as_user
 
 NOBODY_HAS = 4_194_304
@@ -192,6 +193,12 @@ RUBBISH = {
         b'{"jsonrpc":"2.0","id":1,"method":"add","params":{"pids":[' + b"9" * 5000 + b"]}}\n",
         None,
     ),
+    "no ids": (b'{"jsonrpc":"2.0","id":1,"method":"describe","params":{}}\n', -32602),
+    "id true": (b'{"jsonrpc":"2.0","id":1,"method":"describe","params":{"ids":[true]}}\n', -32602),
+    "many ids": (
+        b'{"jsonrpc":"2.0","id":1,"method":"describe","params":{"ids":[' + b"1," * 4096 + b"1]}}\n",
+        -32602,
+    ),
     "another version": (
         b'{"jsonrpc":"2.0","id":1,"method":"hello","params":{"protocol":99}}\n',
         -32004,
@@ -209,9 +216,11 @@ def test_rubbish_on_the_control_socket(daemon: Daemon, case: str) -> None:
             assert answer["error"]["code"] == code
         assert "\n" not in answer["error"]["message"]
         # The connection goes on.
-        good = ask(sock, b'{"jsonrpc":"2.0","id":7,"method":"hello","params":{"protocol":1}}\n')
+        good = ask(
+            sock, control.encode(control.request(7, "hello", {"protocol": PROTOCOL_VERSION}))
+        )
         assert good["id"] == 7
-        assert good["result"]["protocol"] == 1
+        assert good["result"]["protocol"] == PROTOCOL_VERSION
     assert "Traceback" not in daemon.log
 
 
@@ -238,7 +247,7 @@ def test_a_viewer_of_another_version_is_told(daemon: Daemon) -> None:
         text=True,
         check=False,
     )
-    one_line(done, 1, "protocol 1", "99")
+    one_line(done, 1, f"protocol {PROTOCOL_VERSION}", "99")
 
 
 def test_a_process_that_exits_between_check_and_attach(

@@ -8,6 +8,12 @@ import time
 
 import pytest
 
+from netioctl import stream
+from netioctl.client import Client
+from netioctl.render.columns import event_fields
+from netioctl.session import Session
+from netioctl.stream import Events, Lost
+from netioctl.wire.endpoints import Connection
 from tests.system.conftest import ALICE, Daemon, StartDaemon, StartTraffic, Watch, wait_until
 
 
@@ -75,6 +81,33 @@ def test_several_processes_in_one_stream(daemon: Daemon, traffic: StartTraffic) 
         assert [o["time"] for o in own] == sorted(o["time"] for o in own)
     assert {o["pid"] for o in objects if o["type"] == "exit"} == set(said)
     assert objects[-1]["total"]["recv_bytes"] == sum(r["recv"] for r in said.values())
+
+
+def test_what_frames_described_that_were_lost_is_named_all_the_same(
+    daemon: Daemon, traffic: StartTraffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "RECEIVE_HIGH_WATER", 1)
+    # So many datagrams are more than waits for a viewer, so the frames after them are lost.
+    one = traffic("kept_pairs", 50, 100_000)
+    fields = event_fields("conn")
+    named: list[Connection] = []
+    lost = 0
+    with Client(daemon.run_dir) as client, Session(client, [one.pid]) as session:
+        session.attach()
+        session.open()
+        one.run()
+        while not session.ended:
+            session.wait(None)
+            for item in session.read():
+                if isinstance(item, Lost) and not lost:
+                    lost = item.events
+                    ports = one.run()["ports"]
+                    one.end()
+                elif isinstance(item, Events) and lost:
+                    ids = set(fields.iter_unpack(item.data))
+                    named += [session.connection(conn) for (conn,) in ids]
+    assert lost > 0
+    assert {connection.local for connection in named} == {f"[::1]:{port}" for port in ports}
 
 
 def test_an_event_is_on_screen_within_0_3_s(daemon: Daemon, traffic: StartTraffic) -> None:

@@ -204,6 +204,21 @@ def stream(count: str, size: str = "64", fork: str = "") -> dict[str, Any]:
     return {"sent": sent, "recv": recv, "events": 2 * int(count)}
 
 
+_kept: list[tuple[socket.socket, socket.socket]] = []
+
+
+def kept_pairs(count: str, before: str) -> dict[str, Any]:
+    """A datagram over each of so many pairs of UDP sockets, which stay for the next time; the
+    first time after `before` datagrams over a unix pair."""
+    if not _kept:
+        stream(before)
+        _kept.extend(_pair("udp") for _ in range(int(count)))
+    for a, b in _kept:
+        a.send(b"x")
+        b.recv(1)
+    return {"ports": [one.getsockname()[1] for pair in _kept for one in pair]}
+
+
 def paced(rate: str, seconds: str) -> dict[str, Any]:
     """For so long, `rate` operations a second: datagrams of 64 bytes over a unix pair."""
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -354,6 +369,7 @@ KINDS = {
         family,
         short_connections,
         stream,
+        kept_pairs,
         paced,
         calls,
         http_pair,

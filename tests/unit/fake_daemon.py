@@ -16,6 +16,7 @@ from typing import Any
 import zmq
 
 from netioctl.wire import PROTOCOL_VERSION, control, frames, layout
+from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import Code
 
 ZERO = {"sent_bytes": 0, "recv_bytes": 0, "send_ops": 0, "recv_ops": 0}
@@ -81,6 +82,8 @@ class FakeDaemon:
         self.replaced = 0
         self.wall_offset = 0
         self.layout = layout.load().fingerprint
+        #: What it says where it is asked to describe a connection.
+        self.connections: dict[int, Connection] = {}
         self.complete = True
         #: Operations that escaped the hooks so far; None: a daemon that does not tell.
         self.missed: int | None = 0
@@ -240,6 +243,12 @@ class FakeDaemon:
             for process in good:
                 self.send(self.frame(process.pid, b""))
             base = {"published": {}}
+        elif method == "describe":
+            known = [n for n in params["ids"] if n in self.connections]
+            yield from self._rows(
+                ident, [{"id": n, **self.connections[n]._asdict()} for n in known]
+            )
+            base = {"count": len(known)}
         elif method == "list":
             rows = [
                 {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 
+from netioctl.wire.frames import MAX_FRAME
 from netiod import channel, children, confine, gate, privileges
 from netiod.sockets import RunDirectory, gate_path
 from tests.unit.access_list import access_list
@@ -40,8 +41,12 @@ class Gate:
 
     def send(self, frame: bytes) -> None:
         """Wait for room; the real broker drops instead."""
+        self.send_at_once([frame])
+
+    def send_at_once(self, frames: list[bytes]) -> None:
+        """Several in one message."""
         self.data.settimeout(PATIENCE)
-        self.data.send(frame)
+        self.data.send(b"".join(channel.LENGTH.pack(len(frame)) + frame for frame in frames))
 
     def end(self) -> str:
         self.data.close()
@@ -125,6 +130,19 @@ def test_a_burst_of_small_frames_arrives(served: Gate, viewers: Viewers) -> None
     for number in range(60):
         served.send(b"pid.1.%d" % number)
     assert [viewer.recv() for _ in range(60)] == [b"pid.1.%d" % n for n in range(60)]
+
+
+def test_frames_in_one_message_arrive_one_by_one(served: Gate, viewers: Viewers) -> None:
+    viewer = viewers.subscribe(served)
+    served.send_at_once([b"pid.1.a", b"pid.2.b", b"pid.1.", b"pid.1.c" * 1000])
+    assert [viewer.recv() for _ in range(3)] == [b"pid.1.a", b"pid.1.", b"pid.1.c" * 1000]
+
+
+def test_the_largest_frame_arrives(served: Gate, viewers: Viewers) -> None:
+    viewer = viewers.subscribe(served)
+    frame = b"pid.1.".ljust(MAX_FRAME, b".")
+    served.send(frame)
+    assert viewer.recv() == frame
 
 
 def test_only_what_was_subscribed_to_arrives(served: Gate, viewers: Viewers) -> None:

@@ -16,6 +16,7 @@ from netioctl import connecting
 from netioctl.answers import Totals
 from netioctl.client import PIDS_AT_ONCE, Client, run_directory
 from netioctl.notices import Exited, Missed, Revoked
+from netioctl.wire import PROTOCOL_VERSION
 from netioctl.wire.errors import (
     Code,
     ConnectionLost,
@@ -46,7 +47,7 @@ def client(daemon: FakeDaemon) -> Iterator[Client]:
 
 def test_hello_is_said_first(daemon: FakeDaemon, client: Client) -> None:
     assert daemon.requests[0][0] == "hello"
-    assert daemon.requests[0][1]["protocol"] == 1
+    assert daemon.requests[0][1]["protocol"] == PROTOCOL_VERSION
     assert client.server.version == "0.1.0"
 
 
@@ -228,9 +229,9 @@ def test_a_refusal_that_answers_no_request(daemon: FakeDaemon) -> None:
 
 def test_another_protocol_version(daemon: FakeDaemon) -> None:
     daemon.answers["hello"] = {
-        "result": {"protocol": 2, "version": "3.0", "layout": 1, "operator": False}
+        "result": {"protocol": 99, "version": "3.0", "layout": 1, "operator": False}
     }
-    with pytest.raises(VersionMismatch, match=r"netiod 3\.0 speaks protocol 2"):
+    with pytest.raises(VersionMismatch, match=r"netiod 3\.0 speaks protocol 99"):
         Client(daemon.run_dir)
 
 

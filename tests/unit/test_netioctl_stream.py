@@ -8,7 +8,7 @@ from netioctl import stream
 from netioctl.answers import Process
 from netioctl.stream import Events, Lost, Reader
 from netioctl.wire import PROTOCOL_VERSION, frames, layout
-from netioctl.wire.endpoints import UNKNOWN
+from netioctl.wire.endpoints import UNKNOWN, Connection
 from netioctl.wire.errors import LayoutError, ProtocolError
 from tests.unit.fake_daemon import tcp_entry
 
@@ -193,6 +193,45 @@ def test_memory_for_connections_is_bounded(reader: Reader, monkeypatch: pytest.M
         reader.read(_frame(ident, [0], entries=[entry]))
     assert reader.connection(5) == UNKNOWN
     assert reader.connection(9).local == "10.0.0.1:9"
+
+
+def test_what_no_frame_described_is_to_be_asked_for(reader: Reader) -> None:
+    entry = tcp_entry(3, PID, ("10.0.0.1", 1), ("10.0.0.2", 2))
+    reader.read(_frame(0, [0]))
+    assert reader.unknown == {3}
+    described = Connection(PID, "inet", "tcp", "10.0.0.1:1", "10.0.0.2:2")
+    reader.learn({3: described})
+    assert reader.connection(3) == described
+    generation = reader.generation
+    reader.read(_frame(1, [0]))
+    reader.read(_frame(2, [0], entries=[entry]))
+    assert (reader.unknown, reader.generation) == (set(), generation)
+
+
+def test_what_nobody_knows_is_asked_for_once(reader: Reader) -> None:
+    reader.read(_frame(0, [0]))
+    reader.learn({})
+    reader.read(_frame(1, [0]))
+    assert (reader.unknown, reader.connection(3)) == (set(), UNKNOWN)
+    entry = tcp_entry(3, PID, ("10.0.0.1", 1), ("10.0.0.2", 2))
+    reader.read(_frame(2, [0], entries=[entry]))
+    assert reader.connection(3).remote == "10.0.0.2:2"
+
+
+def test_what_a_later_frame_describes_is_not_asked_for(reader: Reader) -> None:
+    reader.read(_frame(0, [0]))
+    entry = tcp_entry(3, PID, ("10.0.0.1", 1), ("10.0.0.2", 2))
+    reader.read(_frame(1, [0], entries=[entry]))
+    assert reader.unknown == set()
+
+
+def test_a_forgotten_connection_is_asked_for(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MAX_CONNECTIONS", 4)
+    entries = [tcp_entry(ident, PID, ("10.0.0.1", ident), ("10.0.0.2", 2)) for ident in range(3, 9)]
+    reader.read(_frame(0, [0], entries=entries))
+    assert reader.unknown == {3}
 
 
 def test_a_name_that_is_not_utf8(reader: Reader) -> None:

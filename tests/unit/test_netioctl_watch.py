@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from netioctl.wire.endpoints import Connection
 from tests.unit.fake_daemon import RECVFROM, FakeDaemon, running, tcp_entry
 
 TOP = Path(__file__).parents[2]
@@ -122,6 +123,33 @@ def test_events_then_the_summary_when_the_process_exits(daemon: FakeDaemon) -> N
         "  Sent: 1,024 bytes, Recv: 1,024 bytes\n"
     ).replace("18:04:05", out.splitlines()[1][:8])
     assert err == WATCHING + "1234 (curl) exited\n"
+
+
+def test_what_no_frame_describes_is_asked_for_before_it_is_shown(daemon: FakeDaemon) -> None:
+    def do() -> None:
+        for conn in (1, 1, 2):
+            daemon.publish(PID, daemon.event(tgid=PID, tid=PID, conn=conn))
+        daemon.exit(PID)
+
+    daemon.connections[1] = Connection(PID, "inet", "tcp", *ENDS)
+    status, out, _ = _watch(daemon, "--json", do=do)
+    assert status == 0
+    events = [value for value in _objects(out) if value["type"] == "event"]
+    assert [event["local"] for event in events] == [ENDS[0], ENDS[0], None]
+    asked = [params["ids"] for method, params in daemon.requests if method == "describe"]
+    assert sorted(number for ids in asked for number in ids) == [1, 2]
+
+
+def test_what_a_daemon_tells_before_it_describes_is_heard(daemon: FakeDaemon) -> None:
+    def exit_() -> None:
+        daemon.hooks.clear()
+        daemon.exit(PID)
+
+    daemon.hooks["describe"] = exit_
+    status, _, err = _watch(
+        daemon, do=lambda: daemon.publish(PID, daemon.event(tgid=PID, tid=PID, conn=1))
+    )
+    assert (status, err) == (0, WATCHING + "1234 (curl) exited\n")
 
 
 def test_wide(daemon: FakeDaemon) -> None:
