@@ -9,13 +9,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from netioctl.render.columns import event_fields
-from netioctl.screen import Drawer, Screen, Wish, part
+from netioctl.screen import Screen, Wish, part
 from netioctl.skips import Skips
 from netioctl.terminal import Terminal
-from netioctl.watching import Escaped, Gone, Waiting
+from netioctl.watching import Began, Escaped, Gone, Waiting
 
 if TYPE_CHECKING:
     from netioctl.output import Output
+    from netioctl.render.events import Drawer
+    from netioctl.resolve import Names
     from netioctl.session import Session
     from netioctl.stream import Events
 
@@ -32,9 +34,17 @@ class Live(Screen):
     """Prints without ever waiting for the terminal, so that the stream is always read."""
 
     def __init__(
-        self, session: Session, output: Output, wish: Wish, drawer: Drawer, stdout: int
+        self,
+        session: Session,
+        output: Output,
+        wish: Wish,
+        drawer: Drawer,
+        stdout: int,
+        names: Names | None = None,
     ) -> None:
-        super().__init__(session, output, wish, drawer)
+        super().__init__(session, output, wish, drawer, names)
+        # Nobody but people reads this, even where it is CSV, and stderr might have to wait.
+        self._aside = False
         self._draws = drawer
         self._terminal = Terminal(stdout)
         self._skips = Skips()
@@ -66,12 +76,9 @@ class Live(Screen):
             self._skip()
         if items and self._left_over > _MOST_LEFT:
             self._skip()
-        for item in items:
-            if self.full:
-                break
-            cut = self._cut(item)
-            self._waiting.append((self._born(cut, now), cut))
-            self._left_over += getattr(cut, "number", 0)
+        for item in self._choose(items):
+            self._waiting.append((self._born(item, now), item))
+            self._left_over += getattr(item, "number", 0)
         self._pump()
         if self._registered != self._busy:
             self._registered = self._busy
@@ -94,7 +101,10 @@ class Live(Screen):
         # From here on the terminal's pace rules: whoever asked for the end waits for its totals.
         self._output.write_bytes(self._rest)
         self._output.write(self._skips.draw(self._draws))
-        super().show([item for _, item in self._waiting])
+        told: list[str] = []
+        for _, item in self._waiting:
+            self._put_item(item, None, told)
+        self._flush(told)
 
     @property
     def _busy(self) -> bool:
@@ -137,7 +147,7 @@ class Live(Screen):
                 self._put_events(born, item, room)
                 return
             told: list[str] = []
-            if isinstance(item, (Gone, Waiting)):
+            if isinstance(item, (Began, Gone, Waiting)):
                 self._tell(item, told)
             else:
                 told.append(self._draw(self._draws, item, None))

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 
-from netioctl.render.words import printable
+from netioctl.render.words import ELLIPSIS, printable
 
 
 class StdoutClosed(Exception):
@@ -53,7 +53,12 @@ class Output:
 
     def encode(self, text: str) -> bytes:
         """`text` as stdout's reader understands it."""
-        return text.encode(self._encoding, "backslashreplace")
+        try:
+            return text.encode(self._encoding)
+        except UnicodeEncodeError:
+            # As wide as what it stands for.
+            text = text.replace(ELLIPSIS, "~")
+            return text.encode(self._encoding, "backslashreplace")
 
     def terminal(self) -> int | None:
         """The descriptor of stdout where that is a terminal, else None."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netioctl.outage import PATIENCE
 from netioctl.output import Output, say
+from netioctl.render.events import TEXT, Form
 from netioctl.session import Session
-from netioctl.watching import Escaped, Gone, Interrupted, Waiting
+from netioctl.watching import Began, Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
-    from netioctl.answers import Process, Totals
+    from netioctl.answers import Process
+    from netioctl.filters import Chooser, Filter
     from netioctl.recording.replay import Replay
+    from netioctl.render.events import Drawer
+    from netioctl.resolve import Names
     from netioctl.stream import Events, Lost
     from netioctl.wire.endpoints import Connection
 
@@ -21,41 +26,48 @@ if TYPE_CHECKING:
 _LARGE = 65_536
 #: Processes that are named in one line.
 _NAMED = 5
+#: Seconds between two times that lines take up names that have become known.
+_NAMES_EVERY = 0.1
 
 
 class Wish(NamedTuple):
-    """What the command line asks for: `duration` in seconds, `most` events."""
+    """What the command line asks for: `duration` in seconds, `most` events.
 
-    as_json: bool
-    wide: bool
-    events: bool
-    summary: bool
-    duration: float
-    most: int | None
+    `chosen`: which events; None: all. `resolve`: names of hosts and ports. `interval`: so many
+    seconds of sums a line, and no events.
+    """
 
-
-class Drawer(Protocol):
-    """What the renderers of events have in common."""
-
-    def begin(self, width: int | None) -> str: ...  # noqa: D102 # as they say themselves
-    def events(self, item: Events, width: int | None) -> str: ...  # noqa: D102
-    def lost(self, item: Lost) -> str: ...  # noqa: D102
-    def interrupted(self, seconds: float, events: int | None) -> str: ...  # noqa: D102
-    def missed(self, operations: int) -> str: ...  # noqa: D102
-    def skipped(self, seconds: float, what: Totals) -> str: ...  # noqa: D102
-    def forget(self) -> None: ...  # noqa: D102
+    form: Form = TEXT
+    events: bool = True
+    summary: bool = True
+    duration: float = math.inf
+    most: int | None = None
+    chosen: Filter | None = None
+    resolve: bool = False
+    interval: float | None = None
 
 
 class Screen:
     """Puts what a session reads where it belongs."""
 
     def __init__(
-        self, session: Session | Replay, output: Output, wish: Wish, drawer: Drawer | None
+        self,
+        session: Session | Replay,
+        output: Output,
+        wish: Wish,
+        drawer: Drawer | None,
+        names: Names | None = None,
     ) -> None:
         self._session, self._output, self._wish = session, output, wish
         self._drawer = drawer
+        self._chooser = _chooser(wish, session.connection)
         self._left = wish.most
         self._generation = 0
+        self._names, self._names_seen, self._names_due = names, 0, 0.0
+        #: CSV has no place for what is missing, which its reader must not take for an event.
+        self._aside = wish.form.kind == "csv"
+        #: Events that were lost on the way; and whether there were more, nobody knows how many.
+        self.lost, self.unknown = 0, False
         #: A process was taken from us.
         self.failed = False
 
@@ -63,6 +75,11 @@ class Screen:
     def skipped(self) -> int:
         """Events that were not shown by choice."""
         return 0
+
+    @property
+    def hidden(self) -> int | None:
+        """Events that a filter hid; None: there is none."""
+        return None if self._chooser is None else self._chooser.hidden
 
     @property
     def due(self) -> float:
@@ -84,29 +101,63 @@ class Screen:
         width = self._output.width()
         self._renamed()
         text: list[str] = []
-        for item in items:
-            if self.full:
-                break
-            if isinstance(item, (Gone, Waiting)):
-                self._tell(item, text)
-            elif self._drawer is not None:
-                text.append(self._draw(self._drawer, item, width))
-                if len(text[-1]) > _LARGE:
-                    self._flush(text)
-            else:
-                self._cut(item)
+        for item in self._choose(items):
+            self._put_item(item, width, text)
         self._flush(text)
 
     def end(self) -> None:
         """Print what show() has kept back."""
 
     def _renamed(self) -> bool:
-        """Whether connections may have other names than before, which are then asked for anew."""
-        if self._drawer is None or self._generation == self._session.generation:
+        """Whether connections may be others than before, which are then asked for anew."""
+        now = time.monotonic()
+        names = self._names
+        if names is not None and names.generation != self._names_seen and now >= self._names_due:
+            # These are the same ones, of which more is known.
+            self._names_seen, self._names_due = names.generation, now + _NAMES_EVERY
+            if self._drawer is not None:
+                self._drawer.forget()
+        if self._generation == self._session.generation:
             return False
         self._generation = self._session.generation
-        self._drawer.forget()
+        if self._drawer is not None:
+            self._drawer.forget()
+        if self._chooser is not None:
+            self._chooser.forget()
         return True
+
+    def _choose(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Items, without the events that a filter hides or for which --count leaves no room."""
+        for item in items:
+            if self.full:
+                return
+            number = getattr(item, "number", None)
+            if number is None:
+                self._note(item)
+                yield item
+                continue
+            chosen = item if self._chooser is None else self._chooser.choose(item)
+            if chosen is not None:
+                yield self._cut(chosen)
+
+    def _note(self, item: Any) -> None:
+        """Keep in mind that events are missing."""
+        lost = getattr(item, "events", 0)
+        self.lost += lost or 0
+        self.unknown |= lost is None
+
+    def _put_item(self, item: Any, width: int | None, text: list[str]) -> None:
+        if isinstance(item, (Began, Gone, Waiting)):
+            self._tell(item, text)
+        elif self._drawer is None:
+            return
+        elif self._aside and not hasattr(item, "number"):
+            self._flush(text)
+            say(self._draw(self._drawer, item, width).rstrip("\n"))
+        else:
+            text.append(self._draw(self._drawer, item, width))
+            if len(text[-1]) > _LARGE:
+                self._flush(text)
 
     def _draw(
         self, drawer: Drawer, item: Events | Lost | Escaped | Interrupted, width: int | None
@@ -114,36 +165,35 @@ class Screen:
         from netioctl.stream import Events
 
         if isinstance(item, Events):
-            return drawer.events(self._cut(item), width)
+            return drawer.events(item, width)
         if isinstance(item, Escaped):
             return drawer.missed(item.operations)
         if isinstance(item, Interrupted):
             return drawer.interrupted(item.seconds, item.events)
         return drawer.lost(item)
 
-    def _cut(self, item: Any) -> Any:
+    def _cut(self, item: Events) -> Events:
         """Events as far as --count leaves room for them."""
-        from netioctl.stream import Events
-
-        if self._left is None or not isinstance(item, Events):
+        if self._left is None:
             return item
         taken = min(item.number, self._left)
         self._left -= taken
         return part(item, 0, taken)
 
-    def _tell(self, item: Gone | Waiting, text: list[str]) -> None:
+    def _tell(self, item: Began | Gone | Waiting, text: list[str]) -> None:
         if isinstance(item, Waiting):
             self._flush(text)
             say(f"netiod has ended the connection: waiting for the next, up to {PATIENCE:.0f} s")
             return
-        if item.reason is None and self._wish.as_json:
-            if self._wish.events:
-                from netioctl.render import json
-
-                text.append(json.exited(item.process.pid))
+        if self._wish.form.kind == "json" and (isinstance(item, Began) or item.reason is None):
+            if self._wish.events or self._wish.interval is not None:
+                text.append(_as_json(item))
             return
         self._flush(text)
-        if item.reason is None:
+        if isinstance(item, Began):
+            child = "" if item.parent is None else f", child of {item.parent}"
+            say(f"watching {names((item.process,))}{child}")
+        elif item.reason is None:
             say(f"{names((item.process,))} exited")
         else:
             self.failed = True
@@ -163,28 +213,45 @@ def part(item: Events, begin: int, end: int) -> Events:
 
 def screen(session: Session | Replay, output: Output, wish: Wish) -> Screen:
     """The screen for this wish; on a terminal one that skips what the terminal cannot take."""
-    drawer = _drawer(wish, session.connection) if wish.events else None
+    if wish.interval is not None and isinstance(session, Session):
+        from netioctl.intervals import Intervals
+
+        return Intervals(session, output, wish, wish.interval)
+    if not wish.events:
+        return Screen(session, output, wish, None)
+    from netioctl.render.events import drawer
+
+    lookup: Callable[[int], Connection] = session.connection
+    known = None
+    if wish.resolve:
+        from netioctl.resolve import Named, Names
+
+        known = Names()
+        lookup = Named(lookup, known)
+    drawn = drawer(wish.form, lookup, session.began)
     terminal = output.terminal()
     # What is replayed does not become old while a terminal is slow.
-    if drawer is None or terminal is None or not isinstance(session, Session):
-        return Screen(session, output, wish, drawer)
+    if terminal is None or not isinstance(session, Session):
+        return Screen(session, output, wish, drawn, known)
     from netioctl.live import Live
 
-    return Live(session, output, wish, drawer, terminal)
+    return Live(session, output, wish, drawn, terminal, known)
 
 
-def _drawer(wish: Wish, lookup: Callable[[int], Connection]) -> Drawer:
-    if wish.as_json:
-        from netioctl.render.json_events import JsonEvents
+def _as_json(item: Began | Gone) -> str:
+    from netioctl.render import json
 
-        return JsonEvents(lookup)
-    if wish.wide:
-        from netioctl.render.wide_events import WideEvents
+    if isinstance(item, Began):
+        return json.began(item.process, item.parent)
+    return json.exited(item.process.pid)
 
-        return WideEvents(lookup)
-    from netioctl.render.text_events import TextEvents
 
-    return TextEvents(lookup)
+def _chooser(wish: Wish, lookup: Callable[[int], Connection]) -> Chooser | None:
+    if wish.chosen is None:
+        return None
+    from netioctl.filters import Chooser
+
+    return Chooser(wish.chosen, lookup)
 
 
 def names(processes: tuple[Process, ...]) -> str:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netioctl.answers import Failure, Process, Summary
+from netioctl.answers import Failure, Held, Process, Summary, Totals
 from netioctl.client import Client
 from netioctl.feed import Feed, connection
 from netioctl.outage import Link, Outage
@@ -53,6 +53,8 @@ class Session(Watching):
         totals: bool = True,
     ) -> None:
         super().__init__(client, targets, stream=stream, totals=totals)
+        #: Before the first event, nanoseconds since the epoch.
+        self.began = time.time_ns()
 
     def __enter__(self) -> Session:
         return self
@@ -191,6 +193,20 @@ class Session(Watching):
             self._interrupt()
             return None
         return self._tally.result(living, self.watched)
+
+    def held(self) -> tuple[Held, ...] | None:
+        """Counters since each process was attached, also of others; None: the daemon is away."""
+        if self._outage is not None:
+            return None
+        try:
+            return self._client.list()
+        except ConnectionLost:
+            self._interrupt()
+            return None
+
+    def before(self, pid: int) -> Totals:
+        """What had been counted of a process before this watch, which has to have `totals`."""
+        return self._tally.before(pid)
 
     # --- interruptions ------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from netioctl.answers import Totals
 from netioctl.render.columns import event_fields
 
 if TYPE_CHECKING:
-    from netioctl.screen import Drawer
+    from netioctl.render.events import Drawer
     from netioctl.stream import Events
 
 

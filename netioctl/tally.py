@@ -28,6 +28,10 @@ class Tally:
         self._missed_before = self._missed = missed
         self._base = earlier
 
+    def before(self, pid: int) -> Totals:
+        """What had been counted of a process when the watch began."""
+        return _ZERO if self._base is None else stats.of(self._base, (pid,)).total
+
     def missed(self, so_far: int) -> int:
         """How many more operations have escaped than was known."""
         more = max(0, so_far - self._missed)

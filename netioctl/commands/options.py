@@ -25,12 +25,15 @@ _KEY = "netioctl.run_dir"
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-class _Duration(click.ParamType):
+class Duration(click.ParamType):
+    """A time span in seconds: 5, 2.5, 10s, 1m."""
+
     name = "duration"
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> float:
+        """Seconds, more than 0."""
         if isinstance(value, float):
             return value
         match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)\s*([a-z]*)", value, re.ASCII)
@@ -46,7 +49,7 @@ def duration(function: F) -> F:
     """--duration, in seconds; infinite where it is not given."""
     return click.option(
         "--duration",
-        type=_Duration(),
+        type=Duration(),
         metavar="TIME",
         default=math.inf,
         help="End after so many seconds; 10s, 1m, 2h also do.",

@@ -62,16 +62,19 @@ def draw(
     *,
     since_start: bool = False,
     skipped: int = 0,
+    hidden: int | None = None,
 ) -> None:
-    """Print totals and connections; `since_start` and `skipped` as in render.summary."""
+    """Print totals and connections; what is keyword-only is as in render.summary."""
     if as_json:
         from netioctl.render import json
 
-        output.write(json.summary(value, skipped))
+        output.write(json.summary(value, skipped, hidden))
         return
     from netioctl.render import summary
 
     width = output.width()
     most = None if width is None else MOST_ON_TERMINAL
-    text = summary.summary(value, width, most, since_start=since_start, skipped=skipped)
+    text = summary.summary(
+        value, width, most, since_start=since_start, skipped=skipped, hidden=hidden
+    )
     output.write(text)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from netioctl.commands import options
+from netioctl.commands import options, watch_options
 from netioctl.commands.summary import draw
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, StdoutClosed, say
 from netioctl.recording.options import Source, problems, source
+from netioctl.render.events import COLUMNS, Form
+from netioctl.render.words import events as counted
 from netioctl.screen import Screen, Wish, names, screen
 from netioctl.session import Session
 from netioctl.signals import Stop
@@ -21,32 +24,43 @@ from netioctl.targets import Targets
 from netioctl.wire.errors import DaemonUnreachable, NetioError
 
 if TYPE_CHECKING:
+    from netioctl.filters import Filter
     from netioctl.recording.replay import Replay
 
+#: Seconds: to ask more often would tell nothing, and cost the daemon something.
+_LEAST_INTERVAL = 0.1
+#: Forms that have no totals unless they are asked for.
+_DATA = ("json", "csv")
 
-@click.command(short_help="Print events live, then totals.", context_settings=options.PID_SETTINGS)
+
+@click.command(
+    cls=watch_options.Sectioned,
+    short_help="Print events live, then totals.",
+    context_settings=options.PID_SETTINGS,
+)
 @options.any_targets
-@options.as_json
 @click.option(
     "--summary/--no-summary",
     "with_summary",
     default=None,
     help="Totals at the end, or none. Text has them; --json has them only with --summary.",
 )
-@click.option(
-    "--wide",
-    is_flag=True,
-    help="All columns, and none cut: microseconds, thread, call, and the protocol as ss names "
-    "it (tcp, udp, icmp6, u_str and u_dgr for unix sockets, nl for netlink); - where unknown.",
-)
 @click.option("--summary-only", is_flag=True, help="No events, only the totals at the end.")
+@click.option(
+    "--interval",
+    type=options.Duration(),
+    metavar="TIME",
+    help="Instead of events, what each process moved in so many seconds: text has it a second.",
+)
 @options.duration
 @click.option(
     "--count",
     type=click.IntRange(min=1),
     metavar="N",
-    help="End after N events, skipped ones included.",
+    help="End after N events that filters let pass, skipped ones included.",
 )
+@watch_options.form
+@watch_options.filters
 @source
 @click.option(
     "--replay-speed",
@@ -57,10 +71,12 @@ if TYPE_CHECKING:
 @options.run_dir
 def command(
     targets: Targets,
-    as_json: bool,
-    wide: bool,
+    form: Form,
+    resolve: bool,
+    chosen: Filter | None,
     with_summary: bool | None,
     summary_only: bool,
+    interval: float | None,
     duration: float,
     count: int | None,
     source: Source | None,
@@ -74,36 +90,44 @@ def command(
     Examples:
       netioctl watch 1234
       netioctl watch $(pgrep nginx)
-      netioctl watch --duration 10s --summary-only 1234
+      netioctl watch --send --port 443 --min-bytes 1K 1234
+      netioctl watch --remote 10.0.0.0/8 --proto tcp,udp 1234
       netioctl watch --wide 1234 | grep sendmsg
+      netioctl watch --columns time,bytes,remote 1234
+      netioctl watch --csv --duration 1m 1234 > events.csv
       netioctl watch --json --count 100 1234 | jq .bytes
+      netioctl watch --interval 1 1234
+      netioctl watch --duration 10s --summary-only 1234
       netioctl watch --from web.netio --since +10s --replay-speed 1
 
     It also ends when the last of the processes exits. Totals come from the kernel's counters:
     they are exact even where events were lost on the way, which the output says where it
-    happened. It also says where operations escaped the kernel's hooks, which totals may lack.
-    A terminal that is slower than the traffic is shown the present: what it cannot take within
-    half a second is skipped, which the output says. Pipes and files are never skipped for.
+    happened. They are of all traffic, whatever filters let pass. The output also says where
+    operations escaped the kernel's hooks, which totals may lack. A terminal that is slower
+    than the traffic is shown the present: what it cannot take within half a second is
+    skipped, which the output says. Pipes and files are never skipped for.
+
+    Terminals have colours, unless the environment has NO_COLOR; with FORCE_COLOR, pipes too.
 
     Exit status is 0 however the watch ends, Ctrl+C included, but 1 if one of the PIDs could
-    not be watched and 3 if the daemon went away.
+    not be watched or --csv lacks events, and 3 if the daemon went away.
     """
-    if summary_only and with_summary is False:
-        raise click.UsageError("--summary-only and --no-summary leave nothing to print")
-    if wide and as_json:
-        raise click.UsageError("--wide is for text: --json has every field anyway")
-    if wide and summary_only:
-        raise click.UsageError("--wide is about events, and --summary-only prints none")
+    events = not summary_only and interval is None
+    _check(form, resolve, chosen, with_summary, summary_only, interval, count)
     wish = Wish(
-        as_json,
-        wide,
-        not summary_only,
-        summary_only or (with_summary if with_summary is not None else not as_json),
+        form,
+        events,
+        summary_only or (with_summary if with_summary is not None else form.kind not in _DATA),
         duration,
         count,
+        chosen,
+        resolve,
+        interval,
     )
     if source is None and replay_speed is not None:
         raise click.UsageError("--replay-speed is for a recording: --from FILE")
+    if source is not None and interval is not None:
+        raise click.UsageError("--interval reads live counters, which a recording has not")
     output = Output()
     if source is not None:
         seconds = None if math.isinf(duration) else duration
@@ -113,11 +137,51 @@ def command(
     targets = options.or_picked(targets)
     # Events that nobody prints need no stream, unless they are to be counted.
     stream = wish.events or count is not None
+    totals = wish.summary or interval is not None
     with (
         options.connect() as client,
-        Session(client, targets, stream=stream, totals=wish.summary) as session,
+        Session(client, targets, stream=stream, totals=totals) as session,
     ):
         return _show(session, output, wish)
+
+
+def _check(
+    form: Form,
+    resolve: bool,
+    chosen: Filter | None,
+    with_summary: bool | None,
+    summary_only: bool,
+    interval: float | None,
+    count: int | None,
+) -> None:
+    """Refuse what has no meaning together.
+
+    Raises:
+        click.UsageError: says what.
+    """
+    wrong = None
+    columns = form.columns not in ((), COLUMNS)
+    lines = "--resolve" if resolve else "--columns" if columns else ""
+    lines = "--wide" if form.kind == "wide" else lines
+    if summary_only and with_summary is False:
+        wrong = "--summary-only and --no-summary leave nothing to print"
+    elif form.kind == "csv" and (summary_only or with_summary):
+        wrong = "--csv has no totals: --json --summary has them, or netioctl summary --json"
+    elif interval is not None and interval < _LEAST_INTERVAL:
+        wrong = f"--interval is {_LEAST_INTERVAL:g} s at least"
+    elif interval is not None and summary_only:
+        wrong = "--interval and --summary-only are two things: choose one"
+    elif interval is not None and chosen is not None:
+        wrong = "filters choose events, and --interval has sums of all traffic instead"
+    elif interval is not None and count is not None:
+        wrong = "--count is about events, and --interval prints none: --duration ends it"
+    elif summary_only and chosen is not None and count is None:
+        wrong = "filters choose events, and --summary-only prints none: totals have all traffic"
+    elif lines and (summary_only or interval is not None):
+        which = "--summary-only" if summary_only else "--interval"
+        wrong = f"{lines} is about events, and {which} prints none"
+    if wrong:
+        raise click.UsageError(wrong, click.get_current_context())
 
 
 def _show(session: Session | Replay, output: Output, wish: Wish) -> ExitStatus:
@@ -134,12 +198,9 @@ def _show(session: Session | Replay, output: Output, wish: Wish) -> ExitStatus:
     try:
         shown = _watch(session, output, wish)
         failed |= shown.failed
+        failed |= _lacking(shown, wish)
         if wish.summary:
-            totals = session.summary()
-            failed |= options.report(totals.errors)
-            if wish.events and not wish.as_json:
-                output.write("\n")
-            draw(output, totals, wish.as_json, skipped=shown.skipped)
+            failed |= _sum_up(session, output, wish, shown)
     except DaemonUnreachable as error:
         what = "the totals of this watch are unknown" if wish.summary else "the watch ends"
         raise DaemonUnreachable(f"{what}: {str(error).splitlines()[0]}") from error
@@ -147,8 +208,34 @@ def _show(session: Session | Replay, output: Output, wish: Wish) -> ExitStatus:
     return ExitStatus.FAILURE if failed else ExitStatus.OK
 
 
+def _lacking(shown: Screen, wish: Wish) -> bool:
+    """Whether this is CSV that lacks events, which is then said once more, at its end."""
+    lost = shown.lost + shown.skipped
+    if wish.form.kind != "csv" or not (lost or shown.unknown):
+        return False
+    least = "at least " if shown.unknown else ""
+    say(f"netioctl: {least}{counted(lost)} missing from this CSV")
+    return True
+
+
+def _sum_up(session: Session | Replay, output: Output, wish: Wish, shown: Screen) -> bool:
+    """Print the totals; whether some could not be had."""
+    totals = session.summary()
+    failed = options.report(totals.errors)
+    as_json = wish.form.kind == "json"
+    if not as_json and (wish.events or wish.interval is not None):
+        output.write("\n")
+    draw(output, totals, as_json, skipped=shown.skipped, hidden=shown.hidden)
+    return failed
+
+
 def _watch(session: Session | Replay, output: Output, wish: Wish) -> Screen:
     """Print events until something ends the watch."""
+    if wish.form.kind not in _DATA:
+        from netioctl.render import palette
+
+        colour = palette.wanted(output.terminal() is not None, os.environ)
+        wish = wish._replace(form=wish.form._replace(colour=colour))
     shown = screen(session, output, wish)
     pipe = output.pipe()
     if pipe is not None:

@@ -177,6 +177,11 @@ class Replay:
         self._finished = True
 
     @property
+    def began(self) -> int:
+        """When what is shown begins, nanoseconds since the epoch."""
+        return self._since
+
+    @property
     def until(self) -> float:
         """When what is shown ends, epoch seconds."""
         return self._until / _SECOND

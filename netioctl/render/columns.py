@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from netioctl.wire import layout
 from netioctl.wire.endpoints import Connection
@@ -33,24 +33,24 @@ class Cache(dict[K, V]):
         return value
 
 
-class ByConnection(dict[int, str]):
-    """The text that `make` draws of a connection, by its id; `lookup` tells which one that is."""
+class ByConnection(dict[int, V], Generic[V]):
+    """What `make` makes of a connection, by its id; `lookup` tells which one that is."""
 
     def __init__(
-        self, lookup: Callable[[int], Connection], make: Callable[[Connection], str]
+        self, lookup: Callable[[int], Connection], make: Callable[[Connection], V]
     ) -> None:
         self._lookup = lookup
         self._make = make
 
-    def __missing__(self, conn: int) -> str:
+    def __missing__(self, conn: int) -> V:
         connection = self._lookup(conn)
-        text = self._make(connection)
+        made = self._make(connection)
         # What is not known yet may be told by a later frame. Id 0 never is.
         if connection.family is not None or not conn:
             if len(self) >= _LIMIT:
                 self.clear()
-            self[conn] = text
-        return text
+            self[conn] = made
+        return made
 
 
 def event_fields(*names: str) -> struct.Struct:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from netioctl.answers import Held, Row, Summary, Totals
+from netioctl.answers import Held, Process, Row, Summary, Totals
 
 
 def line(value: dict[str, Any]) -> str:
@@ -13,13 +13,21 @@ def line(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":")) + "\n"
 
 
+def began(process: Process, parent: int | None) -> str:
+    """A process is watched from now on."""
+    return line({"type": "began", "pid": process.pid, "comm": process.comm, "parent": parent})
+
+
 def exited(pid: int) -> str:
     """A watched process is gone."""
     return line({"type": "exit", "pid": pid})
 
 
-def summary(value: Summary, skipped: int = 0) -> str:
-    """Totals and connections; `skipped` events, if any, were not shown."""
+def summary(value: Summary, skipped: int = 0, hidden: int | None = None) -> str:
+    """Totals and connections; `skipped` events, if any, were not shown, and a filter hid `hidden`.
+
+    None: there was no filter.
+    """
     return line(
         {
             "type": "summary",
@@ -30,6 +38,7 @@ def summary(value: Summary, skipped: int = 0) -> str:
             "since": round(value.since, 6),
             "until": round(value.until, 6),
             **({"skipped": skipped} if skipped else {}),
+            **({} if hidden is None else {"hidden": hidden}),
         }
     )
 

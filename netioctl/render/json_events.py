@@ -27,7 +27,7 @@ class JsonEvents:
         self._fields = event_fields("time", "tid", "conn", "bytes", "dir", "call")
         self._middle: Cache[tuple[int, str], Cache[int, Cache[int, str]]] = Cache(_middle, 1000)
         calls = layout.load().names("CALL")
-        self._end: Cache[int, ByConnection] = Cache(lambda c: _end(lookup, calls.get(c)), 256)
+        self._end: Cache[int, ByConnection[str]] = Cache(lambda c: _end(lookup, calls.get(c)), 256)
 
     def begin(self, width: int | None) -> str:  # noqa: ARG002 # as TextEvents has it
         """Nothing."""
@@ -68,7 +68,7 @@ class JsonEvents:
         self._end.clear()
 
 
-def _end(lookup: Callable[[int], Connection], call: str | None) -> ByConnection:
+def _end(lookup: Callable[[int], Connection], call: str | None) -> ByConnection[str]:
     def make(connection: Connection) -> str:
         known = {
             "family": connection.family,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netioctl.render.palette import PLAIN, Palette
 from netioctl.render.words import events as counted
 from netioctl.render.words import lapse, operations, printable, short_size
 
@@ -41,3 +42,26 @@ def missed(count: int) -> str:
     """Operations that netiod was not told of. Of all processes, so what is shown may lack none."""
     them = "it" if count == 1 else "them"
     return f"-- {operations(count)} escaped the kernel's hooks: totals may be short by {them} --\n"
+
+
+class LossLines:
+    """What renderers of text have in common: the lines that stand where events are missing."""
+
+    def __init__(self, palette: Palette = PLAIN) -> None:
+        self._palette = palette
+
+    def lost(self, item: Lost) -> str:
+        """The line that stands where events are missing."""
+        return self._palette.missing(lost(item))
+
+    def interrupted(self, seconds: float, events: int | None) -> str:
+        """The line that stands where there was no stream."""
+        return self._palette.missing(interrupted(seconds, events))
+
+    def missed(self, operations: int) -> str:
+        """The line that tells of operations that escaped the kernel's hooks."""
+        return self._palette.missing(missed(operations))
+
+    def skipped(self, seconds: float, what: Totals) -> str:
+        """The line that stands where the terminal was too slow."""
+        return self._palette.missing(skipped(seconds, what))

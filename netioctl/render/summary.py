@@ -16,12 +16,13 @@ def summary(
     *,
     since_start: bool = False,
     skipped: int = 0,
+    hidden: int | None = None,
 ) -> str:
     """The block of totals, connections by bytes; at most `most` of them.
 
     `width`: that of the terminal, None where it is none. `since_start`: what escaped is counted
     since netiod started, not since the totals are. `skipped`: events that were not shown, all of
-    which are in the totals.
+    which are in the totals, as are those `hidden` by a filter; None: there was none.
     """
     rule = _WIDTH if width is None else min(width, _WIDTH)
     total = value.total
@@ -36,6 +37,8 @@ def summary(
     ]
     if skipped:
         lines.append(f"Events Not Shown:     {skipped:,} (slow terminal)")
+    if hidden is not None:
+        lines.append(f"Events Hidden:        {hidden:,} (by the filter; totals have all traffic)")
     if not value.complete:
         lines += _lacking(value, since_start)
     lines += ["", "Per-Connection Statistics:", "-" * rule]

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-_ELLIPSIS = "…"
+if TYPE_CHECKING:
+    from netioctl.wire.endpoints import Connection
+
+#: Output has another one for terminals that lack it.
+ELLIPSIS = "…"
+#: How ss begins the name of a socket of these families; its type follows.
+_LETTERS = {"unix": "u", "packet": "p", "vsock": "v"}
 _UNITS = ("KB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -64,11 +71,6 @@ def _scaled(count: int) -> tuple[float, str]:
     return value, unit
 
 
-def clock(seconds: float) -> str:
-    """Local time of day, `22:30:45`, of seconds since the epoch."""
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
-
-
 def since(seconds: float, now: float) -> str:
     """At most eight characters: the time of day, or the date of what is older than a day."""
     form = "%H:%M:%S" if 0 <= now - seconds < 86_400 else "%b %d"
@@ -93,7 +95,7 @@ def lapse(seconds: float) -> str:
 
 def cut(text: str, width: int) -> str:
     """At most `width` characters of `text`; an ellipsis says that there was more."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + _ELLIPSIS[:width]
+    return text if len(text) <= width else text[: max(0, width - 1)] + ELLIPSIS[:width]
 
 
 def connection(local: str | None, remote: str | None, width: int | None = None) -> str:
@@ -108,7 +110,7 @@ def connection(local: str | None, remote: str | None, width: int | None = None) 
         return text
     port = near.rfind(":")
     if port >= 0 and "/" not in near[port:]:
-        near = _ELLIPSIS + near[port:]
+        near = ELLIPSIS + near[port:]
     room = max(0, width - len(" -> "))
     if len(near) + len(far) > room:
         near = _middle(near, max(room - len(far), min(len(near), room // 2)))
@@ -121,4 +123,14 @@ def _middle(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     keep = max(0, width - 1)
-    return text[: keep // 2] + _ELLIPSIS[:width] + text[len(text) - (keep - keep // 2) :]
+    return text[: keep // 2] + ELLIPSIS[:width] + text[len(text) - (keep - keep // 2) :]
+
+
+def netid(connection: Connection) -> str:
+    """The kind of a connection's socket as ss names it, `-` where unknown: tcp, u_str, nl ..."""
+    family, proto = connection.family, connection.proto or ""
+    if family in ("inet", "inet6"):
+        return "icmp6" if proto == "icmpv6" else proto
+    if family in _LETTERS:
+        return f"{_LETTERS[family]}_{proto[:3]}"
+    return "nl" if family == "netlink" else family or "-"

@@ -7,7 +7,8 @@ import struct
 from typing import NamedTuple
 
 _IDENT = struct.Struct("<QIHHHHHH16s16sQ")
-_FAMILIES = {
+#: Names of what connections have by number; others are `family33`, `proto99`.
+FAMILIES = {
     1: "unix",
     2: "inet",
     10: "inet6",
@@ -15,7 +16,7 @@ _FAMILIES = {
     17: "packet",
     40: "vsock",
 }
-_PROTOS = {
+PROTOS = {
     1: "icmp",
     6: "tcp",
     17: "udp",
@@ -72,12 +73,12 @@ def describe(
     """
     fields = _IDENT.unpack(ident)
     _, tgid, family, kind, proto, lport, rport, _, laddr, raddr, _ = fields
-    family_name = _FAMILIES.get(family, f"family{family}")
+    family_name = FAMILIES.get(family, f"family{family}")
     if family in (_INET, _INET6):
         return Connection(
             tgid,
             family_name,
-            _PROTOS.get(proto, f"proto{proto}"),
+            PROTOS.get(proto, f"proto{proto}"),
             inet(family, laddr, lport),
             inet(family, raddr, rport) if rport or any(raddr) else None,
         )
@@ -95,6 +96,12 @@ def inet(family: int, address: bytes, port: int) -> str:
     if family == _INET:
         return f"{socket.inet_ntop(socket.AF_INET, address[:4])}:{port}"
     return f"[{socket.inet_ntop(socket.AF_INET6, address)}]:{port}"
+
+
+def split(end: str) -> tuple[str, int]:
+    """Address and port of what inet() has written."""
+    host, _, port = end.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def unix(name: bytes) -> str | None:

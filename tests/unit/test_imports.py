@@ -25,10 +25,11 @@ LAYERS = (
         *("netioctl.feed", "netioctl.outage"),
     ),
     ("netioctl.render",),
-    ("netioctl.output", "netioctl.watching"),
+    ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.recording", "netioctl.exporter"),
     ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
+    ("netioctl.intervals",),
     ("netioctl.fullscreen",),
     ("netioctl.top", "netioctl.picking"),
     ("netioctl.commands",),
@@ -148,5 +149,5 @@ def test_verbs_are_imported_when_they_are_called() -> None:
 
     loaded = _loaded_by("netioctl.main")
     files = {path.stem for path in (TOP / "netioctl" / "commands").glob("*.py")}
-    assert files - set(COMMANDS) == {"__init__", "options"}
+    assert files - set(COMMANDS) == {"__init__", "options", "watch_options"}
     assert not {f"netioctl.commands.{verb}" for verb in COMMANDS} & loaded

@@ -346,9 +346,9 @@ def test_the_rest_of_a_line_is_written_once_at_the_end(monkeypatch: pytest.Monke
     monkeypatch.setattr(live, "Terminal", Half)
     written = Written()
     session: Any = SimpleNamespace(
-        reader=None, generation=0, register=lambda *_: None, unregister=lambda *_: None
+        connection=None, generation=0, register=lambda *_: None, unregister=lambda *_: None
     )
-    wish = Wish(False, False, True, True, float("inf"), None)
+    wish = Wish()
     drawer: Any = SimpleNamespace(missed=lambda n: f"{n} missed\n", forget=lambda: None)
     screen = live.Live(session, written, wish, drawer, follow)
     screen.show([Escaped(12345)])

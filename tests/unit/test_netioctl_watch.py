@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -43,6 +43,9 @@ def daemon() -> Iterator[FakeDaemon]:
 class Viewer:
     """A netioctl that runs."""
 
+    #: What its environment has besides.
+    environment: ClassVar[dict[str, str]] = {}
+
     def __init__(self, daemon: FakeDaemon, *arguments: str, **more: Any) -> None:
         self.daemon = daemon
         command = [sys.executable, "-W", "error", "-m", "netioctl", *arguments]
@@ -50,7 +53,9 @@ class Viewer:
             **os.environ,
             "NETIO_RUN_DIR": str(daemon.run_dir),
             "TZ": "UTC",
+            "NO_COLOR": "1",
             "PYTHONPATH": str(TOP),
+            **self.environment,
         }
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         self.process = subprocess.Popen(command, env=environment, text=True, **options)

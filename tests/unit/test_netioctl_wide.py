@@ -7,7 +7,8 @@ import time
 import pytest
 
 from netioctl.render.json_events import JsonEvents
-from netioctl.render.wide_events import WideEvents, netid
+from netioctl.render.wide_events import WideEvents
+from netioctl.render.words import netid
 from netioctl.stream import Events, Lost
 from netioctl.wire import layout
 from netioctl.wire.endpoints import UNKNOWN, Connection
