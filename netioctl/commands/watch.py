@@ -214,7 +214,7 @@ def _lacking(shown: Screen, wish: Wish) -> bool:
     if wish.form.kind != "csv" or not (lost or shown.unknown):
         return False
     least = "at least " if shown.unknown else ""
-    say(f"netioctl: {least}{counted(lost)} missing from this CSV")
+    say(f"netioctl: this CSV lacks {least}{counted(lost)}")
     return True
 
 

@@ -28,8 +28,10 @@ LAYERS = (
     ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.recording", "netioctl.exporter"),
-    ("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
-    ("netioctl.intervals",),
+    (
+        *("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
+        "netioctl.intervals",
+    ),
     ("netioctl.fullscreen",),
     ("netioctl.top", "netioctl.picking"),
     ("netioctl.commands",),

@@ -148,7 +148,7 @@ def test_csv_that_lacks_events_says_so_twice_and_fails(daemon: FakeDaemon) -> No
     assert all(line.count(",") == 10 for line in out.splitlines())
     assert err == (
         f"{WATCHING}-- 7 events lost (viewer too slow) --\n1234 (curl) exited\n"
-        "netioctl: 7 events are missing from this CSV\n"
+        "netioctl: this CSV lacks 7 events\n"
     )
 
 
@@ -165,7 +165,7 @@ def test_csv_on_a_terminal_is_told_there_what_it_lacks(daemon: FakeDaemon) -> No
     lines = list(filter(None, screen.end()))
     assert status == 1
     assert lines[1] == "-- 7 events lost (viewer too slow) --"
-    assert "7 events are missing" in err
+    assert "this CSV lacks 7 events" in err
 
 
 @pytest.mark.parametrize(
