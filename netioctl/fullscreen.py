@@ -69,10 +69,11 @@ class Fullscreen:
     def __enter__(self) -> Fullscreen:
         _check_terminal(self._instead)
         # Before curses, which else takes the signal for itself and tells nobody.
-        self._resized = False
+        self._resized, self._begun = False, False
         self._before = signal.signal(signal.SIGWINCH, self._resize)
         try:
             self._screen = curses.initscr()
+            self._begun = True
             curses.noecho()
             curses.cbreak()
             self._screen.keypad(True)
@@ -146,9 +147,10 @@ class Fullscreen:
         self._resized = True
 
     def _end(self) -> None:
-        with contextlib.suppress(curses.error):
-            self._screen.keypad(False)
-            curses.endwin()
+        if self._begun:
+            with contextlib.suppress(curses.error):
+                self._screen.keypad(False)
+                curses.endwin()
         signal.signal(signal.SIGWINCH, self._before)
 
 

@@ -10,7 +10,7 @@ from netioctl.top.model import Model
 from netioctl.top.notes import Notes
 from netioctl.top.sample import Sample
 from netioctl.watching import Began, Gone
-from netioctl.wire.errors import DaemonUnreachable, NetioError
+from netioctl.wire.errors import DaemonUnreachable, NetioError, RequestError
 
 
 class Follow:
@@ -20,6 +20,8 @@ class Follow:
         self.model, self.notes = model, Notes()
         #: A process was taken from us.
         self.failed = False
+        #: Since when nothing could be read (monotonic seconds), and why; None: it can.
+        self.silent: tuple[float, NetioError] | None = None
 
     def items(self, items: Sequence[Any]) -> bool:
         """Take in what a session has read; whether that was anything."""
@@ -37,20 +39,25 @@ class Follow:
         """Take in what was read of the counters; whether that was anything.
 
         Raises:
-            NetioError: it never will be. What has to do with a daemon that is away the session
+            NetioError: it never will be. Whether a daemon that is away comes back, the session
                 knows better.
         """
         some = False
         for sample in samples:
+            some = True
             if isinstance(sample, Sample):
-                before = self.model.anew
-                self.model.take(sample)
-                if self.model.anew > before:
-                    text = "counters began anew: totals lack what was before"
-                    self.notes.say(text, time.monotonic())
-            elif isinstance(sample, DaemonUnreachable):
-                self.notes.say(str(sample).splitlines()[0], time.monotonic())
+                self._take(sample)
+            elif isinstance(sample, (DaemonUnreachable, RequestError)):
+                now = time.monotonic()
+                self.silent = self.silent or (now, sample)
+                self.notes.say(str(sample).splitlines()[0], now)
             else:
                 raise sample
-            some = True
         return some
+
+    def _take(self, sample: Sample) -> None:
+        self.silent = None
+        before = self.model.anew
+        self.model.take(sample)
+        if self.model.anew > before:
+            self.notes.say("counters began anew: totals lack what was before", time.monotonic())

@@ -63,7 +63,7 @@ class Model:
     """
 
     def __init__(self, user: Callable[[int], str], *, closed: bool) -> None:
-        self._user, self._closed = user, closed
+        self._user, self.closed = user, closed
         self._known: dict[Key, int | None] = {}
         self._names: dict[int, str] = {}
         self._at: float | None = None
@@ -141,7 +141,7 @@ class Model:
         self._at, self._wall = now, sample.wall
 
     def _belongs(self, key: Key, row: Held) -> bool:
-        if self._closed:
+        if self.closed:
             return key in self._known
         # What exited before we came was never on the screen, or has been taken off it.
         return row.exited is None

@@ -34,6 +34,8 @@ class Sampler:
         self._samples: deque[Sample | NetioError] = deque()
         #: Counters of a process when its rows were read last.
         self._counted: dict[Key, tuple[int | None, Totals]] = {}
+        #: When the rows of a process were asked for last (monotonic seconds).
+        self._asked: dict[int, float] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Sampler:
@@ -61,9 +63,10 @@ class Sampler:
         return self._reader
 
     def want(self, pids: frozenset[int]) -> None:
-        """Sample the connections of these too; at once, if that is new."""
+        """Sample the connections of these too; at once, where others were wanted before."""
         with self._turn:
-            self._asked_anew |= bool(pids - self._wanted)
+            # A process more is no reason: that many may come in a second.
+            self._asked_anew |= bool(pids) and not pids & self._wanted
             self._wanted = pids
             if self._asked_anew:
                 self._turn.notify()
@@ -108,11 +111,15 @@ class Sampler:
 
     def _connections(self, wanted: frozenset[int], held: tuple[Held, ...] | None) -> Connections:
         if held is None:
-            asked, same = wanted, frozenset[Key]()
+            # A rate over a moment would say nothing: who looks away and back sees the last one.
+            recent = time.monotonic() - self._interval
+            asked = frozenset(pid for pid in wanted if self._asked.get(pid, 0.0) < recent)
+            same = frozenset[Key]()
         else:
             living = {(row.process.pid, row.process.start) for row in held}
             for key in self._counted.keys() - living:
                 del self._counted[key]
+                self._asked.pop(key[0], None)
             there = [row for row in held if row.process.pid in wanted]
             keys = {(row.process.pid, row.process.start) for row in there}
             # Whose totals are the same has moved nothing on any connection either.
@@ -128,6 +135,7 @@ class Sampler:
 
     def _rows(self, pids: frozenset[int]) -> dict[Key, tuple[Row, ...]]:
         answer = self._client.summary(sorted(pids))
+        self._asked.update(dict.fromkeys(pids, time.monotonic()))
         by_pid: dict[int, list[Row]] = {}
         for row in answer.rows:
             by_pid.setdefault(row.pid, []).append(row)

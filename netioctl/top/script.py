@@ -55,10 +55,11 @@ def run(
             if state.connections:
                 sampler.want(frozenset(session.living) | follow.model.pids())
             printer.tell(session.read())
-            if session.ended and not ended:
+            if session.ended and follow.model.closed and not ended:
                 ended = time.monotonic()
             for sample in sampler.take():
                 follow.samples([sample])
+                printer.silent()
                 if isinstance(sample, Sample) and sample.held is not None:
                     printer.show(sample)
                     # What was counted last is in what was read after the last exit.
@@ -73,6 +74,7 @@ class _Printer:
         self._follow, self._state, self._wish, self._output = follow, state, wish, output
         self._glyphs = Glyphs(utf8=utf8())
         self._printed = 0
+        self._silent = False
 
     @property
     def full(self) -> bool:
@@ -91,6 +93,19 @@ class _Printer:
             table = plain.table(model, self._state, self._output.width(), self._glyphs)
             self._output.write(begin + table)
         self._printed += 1
+
+    def silent(self) -> None:
+        """Say that there is nothing to print, and why.
+
+        Raises:
+            NetioError: there has been nothing for too long.
+        """
+        silent = self._follow.silent
+        if silent is not None and not self._silent:
+            say(f"netioctl: {str(silent[1]).splitlines()[0]}")
+        self._silent = silent is not None
+        if silent is not None and time.monotonic() - silent[0] > PATIENCE:
+            raise silent[1]
 
     def tell(self, items: Sequence[Any]) -> None:
         """Take in what a session has read, and say what is missing in the numbers."""

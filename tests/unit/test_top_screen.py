@@ -286,3 +286,23 @@ def test_of_several_pids_one_that_fails_is_told_in_the_status(daemon: FakeDaemon
     assert status == 1
     assert "no such process: 4999" in err
     assert "curl" in out
+
+
+def test_a_daemon_that_does_not_answer_ends_a_script(daemon: FakeDaemon) -> None:
+    daemon.answers["list"] = b""
+    code = (
+        "import sys; from netioctl import client, outage; client.TIMEOUT = 0.2; "
+        "outage.PATIENCE = 0.5; from netioctl.main import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "top", "--once", "--interval", "0.1", "1234"],
+        env=_environment(daemon),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    first, last = done.stderr.splitlines()
+    assert first.startswith("netioctl: netiod has not answered for 0.2 s")
+    assert last.startswith("netioctl: top ends: netiod has not answered for 0.2 s")
