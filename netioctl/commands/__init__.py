@@ -4,7 +4,7 @@
 #: is called.
 SECTIONS = (
     ("Watch live", ("watch", "top", "pick")),
-    ("Keep", ("record",)),
+    ("Keep", ("record", "report")),
     ("Count", ("add", "remove", "list", "summary")),
     ("Share", ("exporter",)),
     ("Set up", ("status", "doctor")),

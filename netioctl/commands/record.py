@@ -182,7 +182,7 @@ class _Recorder:
                 return f"--max-size is reached: {writer.path} is complete"
             if now >= self._counters_due:
                 self._snapshot()
-            self._progress.show(now)
+            self._progress.tell(now)
             due = min(self._end, self._counters_due, writer.due, self._progress.due)
             session.wait(None if math.isinf(due) else max(0.0, due - time.monotonic()))
             writer.tick()

@@ -14,24 +14,28 @@ from netioctl.render.words import cut, events, printable, short_size, span
 _EVERY = 1.0
 
 
-class Progress:
-    """Shows what `writer` has written, once a second."""
+class Line:
+    """A line on stderr that is renewed at most once a second, where that is a terminal."""
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self._began = time.monotonic()
+    def __init__(self) -> None:
         self._shown = False
         terminal = sys.stderr is not None and sys.stderr.isatty()
         #: When show() should be called next (monotonic seconds).
-        self.due = self._began + _EVERY if terminal else math.inf
+        self.due = time.monotonic() + _EVERY if terminal else math.inf
 
-    def show(self, now: float) -> None:
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, text: str) -> None:
         """Renew the line if it is time."""
+        now = time.monotonic()
         if now < self.due:
             return
         self.due = now + _EVERY
         width = shutil.get_terminal_size().columns - 1
-        text = f"{span(now - self._began)}: {_state(self._writer)}"
         self._put(f"\r{cut(text, width):<{width}}\r{cut(text, width)}")
         self._shown = True
 
@@ -46,6 +50,20 @@ class Progress:
         with contextlib.suppress(OSError):  # nowhere to say it
             sys.stderr.write(text)
             sys.stderr.flush()
+
+
+class Progress(Line):
+    """Shows what `writer` has written."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self._writer = writer
+        self._began = time.monotonic()
+
+    def tell(self, now: float) -> None:
+        """Renew the line if it is time."""
+        if now >= self.due:
+            self.show(f"{span(now - self._began)}: {_state(self._writer)}")
 
 
 def recorded(writer: Writer, seconds: float, why: str) -> str:

@@ -6,7 +6,7 @@ import select
 import time
 from array import array
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netioctl import stats
@@ -55,6 +55,7 @@ class Replay:
         self._names: dict[int, Connection] = {}
         self._queue: deque[tuple[int, Item]] = deque()
         self._finished = False
+        self._total: Summary | None = None
         #: Until where read() has come.
         self._position = self._since
         record = layout.load().structs["event"]
@@ -159,9 +160,14 @@ class Replay:
         Of a whole recording that is what the kernel counted; of a part of one, the sum of
         its events, which is not complete where some were lost.
         """
-        exact = self.counted() if self._whole and self.ended else None
-        if exact is not None:
-            return exact
+        if not self.ended:
+            return self._sum()
+        if self._total is None:
+            counted = self.counted() if self._whole else None
+            self._total = self._sum() if counted is None else counted
+        return self._total
+
+    def _sum(self) -> Summary:
         until = self._until if self.ended else self._position
         from netioctl.recording.sums import Sums
 
@@ -188,9 +194,10 @@ class Replay:
 
     def list(self) -> tuple[Held, ...]:
         """The processes that were watched then, with what they moved in the time that is shown."""
-        self._add_later()
+        notes = tuple(self._notes())
+        self._add_later(notes, self._pids)
         gone: dict[tuple[int, int], float] = {}
-        for note in self._notes():
+        for note in notes:
             if isinstance(note.item, Gone):
                 gone[note.item.process.pid, note.item.process.start] = note.time / _SECOND
         self.skip()
@@ -230,15 +237,15 @@ class Replay:
         missing = set(pids) - {process.pid for process in self.watched}
         if missing:
             # It may have begun while others were recorded.
-            self._add_later(missing)
+            self._add_later(self._notes(), missing)
         missing -= {process.pid for process in self.watched}
         text = f"process {{}} is not in {self._reader.path}"
         return tuple(Failure(pid, int(Code.NOT_HELD), text.format(pid)) for pid in sorted(missing))
 
-    def _add_later(self, pids: Collection[int] = ()) -> None:
+    def _add_later(self, notes: Iterable[Note], pids: Collection[int]) -> None:
         """Also those processes, of `pids` if there are some, that began while others ran."""
         known = {(process.pid, process.start): process for process in self.watched}
-        for note in self._notes():
+        for note in notes:
             if isinstance(note.item, Began):
                 process = note.item.process
                 if not pids or process.pid in pids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,38 +19,67 @@ from netioctl.wire.endpoints import UNKNOWN, Connection
 _RECV = 1
 
 
+class Columns(NamedTuple):
+    """The events of one block, as numpy arrays of equal length; times in ns since the epoch."""
+
+    times: Any
+    pids: Any
+    conns: Any
+    sizes: Any
+    received: Any
+
+
+class Columnar:
+    """Makes Columns of the events of `pids` (none: all) between two times."""
+
+    def __init__(self, since: int, until: int, pids: Collection[int]) -> None:
+        self._since, self._until = since, until
+        self._pids = np.array(sorted(pids), np.int64)
+        self.dtype = layout.dtype(layout.load().structs["event"])
+
+    def of(self, piece: Piece) -> Columns:
+        """A block's."""
+        runs = [each for each in piece.items if isinstance(each, Run)]
+        numbers = [run.number for run in runs]
+        events = np.frombuffer(piece.data, self.dtype)
+        pids = np.repeat(np.array([run.pid for run in runs], np.int64), numbers)
+        offsets = np.repeat(np.array([run.wall_offset for run in runs], np.int64), numbers)
+        times = events["time"].astype(np.int64) + offsets
+        kept = (times >= self._since) & (times <= self._until)
+        if len(self._pids):
+            kept &= np.isin(pids, self._pids)
+        events = events[kept]
+        received = events["dir"] == _RECV
+        sizes = events["bytes"].astype(np.float64)
+        return Columns(times[kept], pids[kept], events["conn"].astype(np.int64), sizes, received)
+
+
 class Sums:
     """Adds up the events of `pids` (none: all) between two times (ns since the epoch)."""
 
     def __init__(self, since: int, until: int, pids: Collection[int]) -> None:
         self._since, self._until, self._pids = since, until, pids
-        self._dtype = layout.dtype(layout.load().structs["event"])
+        self._columnar = Columnar(since, until, pids)
         self._rows: dict[tuple[int, Connection], Totals] = {}
         self._lost = self._missed = 0
         self._unknown = False
 
     def add(self, piece: Piece) -> None:
         """Add a block's."""
-        events = np.frombuffer(piece.data, self._dtype)
-        begin = 0
         for each in piece.items:
-            if isinstance(each, Note):
-                if self._since <= each.time <= self._until:
-                    self._note(each.item)
-                continue
-            end = begin + each.number
-            if not self._pids or each.pid in self._pids:
-                self._add_run(each, self.within(each, events[begin:end]), piece.connections)
-            begin = end
-
-    def within(self, run: Run, events: Any) -> Any:
-        """Those of a run's events that are of the time that is asked for."""
-        low, high = self._since - run.wall_offset, self._until - run.wall_offset
-        low, high = max(0, low), max(0, high)
-        times = events["time"]
-        if low <= int(times.min()) and int(times.max()) <= high:
-            return events
-        return events[(times >= np.uint64(low)) & (times <= np.uint64(high))]
+            if isinstance(each, Note) and self._since <= each.time <= self._until:
+                self._note(each.item)
+        found = self._columnar.of(piece)
+        keys, place = np.unique(found.pids << 32 | found.conns, return_inverse=True)
+        counts: list[Any] = []
+        for way in (~found.received, found.received):
+            counts.append(np.bincount(place[way], found.sizes[way], len(keys)))
+            counts.append(np.bincount(place[way], None, len(keys)))
+        columns = (each.astype(np.int64).tolist() for each in counts)
+        for key, sent, sends, received, receives in zip(keys.tolist(), *columns):
+            whose = key >> 32, piece.connections.get(key & 0xFFFFFFFF, UNKNOWN)
+            more = Totals(sent, received, sends, receives)
+            self._rows[whose] = stats.add(self._rows.get(whose, Totals()), more)
 
     def summary(self, processes: Sequence[Process]) -> Summary:
         """What was added up."""
@@ -77,17 +106,3 @@ class Sums:
             self._missed += item.operations
         elif isinstance(item, Interrupted):
             self._unknown = True
-
-    def _add_run(self, run: Run, events: Any, known: dict[int, Connection]) -> None:
-        ids, place = np.unique(events["conn"], return_inverse=True)
-        received = events["dir"] == _RECV
-        sizes = events["bytes"].astype(np.float64)
-        counts: list[Any] = []
-        for way in (~received, received):
-            counts.append(np.bincount(place[way], sizes[way], len(ids)))
-            counts.append(np.bincount(place[way], None, len(ids)))
-        sent, sends, received_bytes, receives = (each.astype(np.int64).tolist() for each in counts)
-        for at, ident in enumerate(ids.tolist()):
-            key = run.pid, known.get(ident, UNKNOWN)
-            more = Totals(sent[at], received_bytes[at], sends[at], receives[at])
-            self._rows[key] = stats.add(self._rows.get(key, Totals()), more)

@@ -94,6 +94,10 @@ def test_a_replay_shows_what_was_shown_live(
     assert total["total"] == live[-1]["total"]
     (row,) = daemon.json("list", "--from", record.path)
     assert (row["pid"], row["total"]) == (one.pid, live[-1]["total"])
+    done = daemon.ctl("report", record.path, "--format", "json")
+    report = json.loads(done.stdout)
+    assert (report["total"], report["exact"]) == (live[-1]["total"], True)
+    assert sum(report["throughput"]["sent_bytes"]) == said["sent"]
     # A tenth of the time it took, and then the totals.
     began = time.monotonic()
     assert objects(daemon, record.path, "--replay-speed", "10", "--summary") == again

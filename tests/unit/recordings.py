@@ -28,14 +28,18 @@ def process(pid: int = PID, comm: str = "curl") -> Process:
 
 
 def events(
-    number: int, pid: int = PID, *, begin: int = 0, comm: str = "curl", **fields: int
+    number: int,
+    pid: int = PID,
+    *,
+    begin: int = 0,
+    every: int = 1_000_000,
+    comm: str = "curl",
+    **fields: int,
 ) -> Events:
-    """Events a millisecond apart, the first `begin` ns after BEGAN."""
+    """Events `every` ns from each other, the first `begin` ns after BEGAN."""
     record = layout.load().structs["event"]
     values = {"tgid": pid, "tid": pid, "conn": 1, "bytes": 100, "call": 10, **fields}
-    data = b"".join(
-        record.pack(**{"time": begin + at * 1_000_000, **values}) for at in range(number)
-    )
+    data = b"".join(record.pack(**{"time": begin + at * every, **values}) for at in range(number))
     return Events(pid, comm, BEGAN, number, memoryview(data))
 
 

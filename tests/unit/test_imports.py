@@ -28,6 +28,7 @@ LAYERS = (
     ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.recording", "netioctl.exporter"),
+    ("netioctl.report",),
     (
         *("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
         "netioctl.intervals",
@@ -40,7 +41,7 @@ LAYERS = (
 )
 
 #: Modules that calculate with many events at once.
-NUMERIC = {"netioctl.recording.sums"}
+NUMERIC = {"netioctl.recording.sums", "netioctl.report.gather"}
 
 
 def _files(package: str) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Reports: what a recording holds, summed up and drawn."""
