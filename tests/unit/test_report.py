@@ -179,7 +179,7 @@ def _see_the_course(shot: Path, colour: tuple[int, int, int]) -> None:
     # The dotted line of the loss stands where the curve comes down.
     bad = np.array((255, 138, 128) if colour[0] > 100 else (179, 38, 30))
     lost = (np.abs(pixels - bad).sum(axis=2) < 90)[top : top + 60]
-    assert np.abs(np.flatnonzero(lost.sum(axis=0) > 8) - high.max()).min() < 0.02 * width
+    assert np.abs(np.flatnonzero(lost.sum(axis=0) > 5) - high.max()).min() < 0.02 * width
 
 
 def test_json_has_everything(file: Path, capsys: Any) -> None:
