@@ -49,6 +49,10 @@ class Feed:
 
         check_layout(layout)
 
+    def fileno(self) -> int:
+        """The descriptor that is readable when frames may have come; -1: there is none yet."""
+        return -1 if self._stream is None else self._stream.fileno()
+
     def close(self) -> None:
         """End it."""
         if self._stream is not None:

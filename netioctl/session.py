@@ -107,17 +107,29 @@ class Session(Watching):
 
     def wait(self, seconds: float | None) -> set[int]:
         """Wait for something to read, at most so long; the descriptors that are ready."""
+        due = self.due()
+        ends = [each for each in (seconds, due) if each is not None]
+        # poll() takes no more than an int of milliseconds, and would round them down.
+        left = min(3600.0, max(0.0, min(ends))) if ends else None
+        return {fd for fd, _ in self._poll.poll(None if left is None else left * 1000 + 0.9)}
+
+    def due(self) -> float | None:
+        """Seconds after which read() is wanted though nothing is readable; None: never."""
         now = time.monotonic()
         ends = [leaving.until for leaving in self._leaving.values()]
-        if seconds is not None:
-            ends.append(now + seconds)
         if self._pending or (self._feed is not None and self._feed.more):
             ends.append(now)
         if self._outage is not None:
             ends.append(now if self._outage.link is None else self._outage.link.due)
-        # poll() takes no more than an int of milliseconds, and would round them down.
-        left = min(3600.0, max(0.0, min(ends) - now)) if ends else None
-        return {fd for fd, _ in self._poll.poll(None if left is None else left * 1000 + 0.9)}
+        return max(0.0, min(ends) - now) if ends else None
+
+    def descriptors(self) -> tuple[int, ...]:
+        """For another loop than wait()'s: readable when read() has something, until it is called.
+
+        Ask again after each read().
+        """
+        feed = -1 if self._feed is None else self._feed.fileno()
+        return tuple(fd for fd in (self._client.fileno(), feed) if fd >= 0)
 
     def read(self) -> list[Item]:
         """What has come, in order; the same process's Gone after its last events."""

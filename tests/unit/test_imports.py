@@ -23,11 +23,12 @@ LAYERS = (
         *("netioctl.stats", "netioctl.tally", "netioctl.targets"),
         *("netioctl.exchange", "netioctl.client", "netioctl.stream"),
         *("netioctl.feed", "netioctl.outage"),
+        "netioctl.arrays",
     ),
     ("netioctl.render",),
     ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
     ("netioctl.session", "netioctl.doctor"),
-    ("netioctl.recording", "netioctl.exporter"),
+    ("netioctl.recording", "netioctl.exporter", "netioctl.aio"),
     ("netioctl.report",),
     (
         *("netioctl.screen", "netioctl.live", "netioctl.skips", "netioctl.terminal"),
@@ -41,7 +42,7 @@ LAYERS = (
 )
 
 #: Modules that calculate with many events at once.
-NUMERIC = {"netioctl.recording.sums", "netioctl.report.gather"}
+NUMERIC = {"netioctl.recording.sums", "netioctl.report.gather", "netioctl.arrays"}
 
 
 def _files(package: str) -> list[Path]:
@@ -82,14 +83,15 @@ def _within(module: str, package: str) -> bool:
 @pytest.mark.parametrize("path", _files("netioctl"), ids=_module)
 def test_netioctl_imports_downwards(path: Path) -> None:
     module = _module(path)
+    if module == "netioctl":
+        return  # names what is public, wherever it is
     own = _layer(module)
-    assert own is not None or module == "netioctl", f"{module} has no place in LAYERS"
+    assert own is not None, f"{module} has no place in LAYERS"
     for imported in _imports(path):
         if not _within(imported, "netioctl") or imported == "netioctl":
             continue
         other = _layer(imported)
         assert other is not None, f"{module} imports {imported}, which has no place in LAYERS"
-        assert own is not None
         assert other <= own, f"{module} imports {imported}"
 
 
