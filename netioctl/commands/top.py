@@ -41,7 +41,13 @@ if TYPE_CHECKING:
     help=f"Sort by one of {', '.join(NAMES)}.",
 )
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--filter", "text", metavar="TEXT", default="", help="Only rows that match, as /.")
+@click.option(
+    "--filter",
+    "text",
+    metavar="TEXT",
+    default="",
+    help="Only rows that have all these words in them, as with the key /.",
+)
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.1, max=3600),
@@ -82,6 +88,8 @@ def command(
     --json prints an object for each row and interval, until Ctrl+C; --once and --count say how
     many intervals. Exit status is as for `netioctl watch`.
     """
+    if once and count is not None:
+        raise click.UsageError("--once is --count 1: give one of them")
     output = Output()
     scripted = as_json or once or count is not None
     if not scripted and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -111,7 +119,7 @@ def command(
             try:
                 with options.connect() as other, Sampler(other, interval) as sampler:
                     if scripted:
-                        wish = script.Wish(as_json, 1 if once and count is None else count)
+                        wish = script.Wish(as_json, 1 if once else count)
                         script.run(session, sampler, follow, state, wish, output)
                     else:
                         from netioctl.top import live

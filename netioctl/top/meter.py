@@ -48,14 +48,17 @@ class Meter:
         self.history: deque[float] | None = None
         self._at: float | None = None
 
-    def read(self, total: Totals, now: float, zero: float | None = None) -> None:
+    def read(
+        self, total: Totals, now: float, zero: float | None = None, *, anew: bool = False
+    ) -> None:
         """Take in counters that were read at `now`.
 
         `zero`: at that time they were zero, or it was as good as then. Both in seconds of the
-        same monotonic clock. Counters that are smaller than before began anew in between.
+        same monotonic clock. `anew`: they began anew since they were read last, as they did where
+        they are smaller.
         """
         before, at = self.total, self._at
-        if at is None or min(minus(total, before)) < 0:
+        if at is None or anew or min(minus(total, before)) < 0:
             before, at = _ZERO, at if zero is None else zero
         self.total, self._at = total, now
         seconds = 0.0 if at is None else now - at

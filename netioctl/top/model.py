@@ -67,7 +67,6 @@ class Model:
         self._known: dict[Key, int | None] = {}
         self._names: dict[int, str] = {}
         self._at: float | None = None
-        self._wall = 0.0
         self._past = Totals()
         self.members: dict[Key, Member] = {}
         #: Of all processes together, since each was attached; the latest rate is the last.
@@ -109,7 +108,7 @@ class Model:
             yield from member.connections.values()
 
     def _take_processes(self, held: Iterable[Held], sample: Sample) -> None:
-        now, before, wall_before = sample.time, self._at, self._wall
+        now = sample.time
         seen = set()
         for row in held:
             process = row.process
@@ -120,15 +119,12 @@ class Model:
                     continue
                 member = self._add(process)
             seen.add(key)
-            zero = None
-            if member.attached != process.attached or member.meter.rates is None:
-                # Counters that began after the last sample were zero at that time.
-                self.anew += member.attached != process.attached
+            anew = member.attached != process.attached
+            if anew:
+                self.anew += 1
                 member.attached, member.since = process.attached, process.since
-                if before is not None and process.since >= wall_before:
-                    zero = before
             member.comm = process.comm
-            member.meter.read(row.total, now, zero)
+            member.meter.read(row.total, now, self._zero(process, sample), anew=anew)
             if row.exited is not None and member.exited is None:
                 member.exited = now
         for key, member in self.members.items():
@@ -138,7 +134,16 @@ class Model:
         self._drop(now)
         self._sum(now)
         self.rated = self._at is not None
-        self._at, self._wall = now, sample.wall
+        self._at = now
+
+    def _zero(self, process: Process, sample: Sample) -> float | None:
+        """When its counters were zero, if that is not long ago."""
+        if self._at is None:
+            return None
+        age = sample.wall - process.since
+        # One sample may have had it already, before we were told that it belongs here.
+        recent = age <= 2 * (sample.time - self._at)
+        return min(self._at, sample.time - age) if recent else None
 
     def _belongs(self, key: Key, row: Held) -> bool:
         if self.closed:

@@ -7,6 +7,7 @@ from typing import Any
 
 from netioctl.render.glyphs import Glyphs
 from netioctl.render.json import line
+from netioctl.top import view
 from netioctl.top.columns import Column, fit
 from netioctl.top.meter import Meter
 from netioctl.top.model import Connection, Member, Model
@@ -28,10 +29,7 @@ def table(model: Model, state: State, width: int | None, glyphs: Glyphs) -> str:
     title = " ".join(glyphs.fit(c.title, size, right=c.right) for c, size in shown)
     lines = [title.rstrip()]
     for row in rows:
-        cells = (
-            glyphs.fit(glyphs.plain(c.cell(row.entry, size, glyphs)), size, right=c.right)
-            for c, size in shown
-        )
+        cells = (view.text(row, column, size, glyphs) for column, size in shown)
         lines.append(" ".join(cells).rstrip())
     return "\n".join(lines) + "\n"
 
@@ -39,8 +37,8 @@ def table(model: Model, state: State, width: int | None, glyphs: Glyphs) -> str:
 def _widest(column: Column, size: int, rows: Sequence[Shown], glyphs: Glyphs) -> int:
     if column.least == column.most:
         return size
-    cells = (column.cell(row.entry, 1 << 16, glyphs) for row in rows)
-    return max(column.least, max(map(len, cells), default=0))
+    cells = (2 * len(row.branch) + len(column.cell(row.entry, 1 << 16, glyphs)) for row in rows)
+    return max(column.least, max(cells, default=0))
 
 
 def objects(model: Model, state: State, wall: float) -> str:

@@ -147,11 +147,7 @@ def _row(
 ) -> Line:
     entry, line = row.entry, []
     for column, size in shown:
-        branch = ""
-        if column.name == "comm" and row.branch:
-            branch = glyphs.plain(_branch(row.branch, size))
-        cell = branch + column.cell(entry, size - len(branch), glyphs)
-        cell = glyphs.fit(glyphs.plain(cell), size, right=column.right)
+        cell = text(row, column, size, glyphs)
         line += [Span(cell, "spark" if column.name == "rate" else "plain"), Span(" ")]
     line = _filled(line[:-1], width, "plain")
     if selected:
@@ -159,6 +155,15 @@ def _row(
     if entry.process.exited is not None:
         return [Span(span.text, "dim") for span in line]
     return line
+
+
+def text(row: Shown, column: Column, width: int, glyphs: Glyphs) -> str:
+    """What a cell says, in exactly `width` columns."""
+    branch = ""
+    if column.name == "comm" and row.branch:
+        branch = glyphs.plain(_branch(row.branch, width))
+    cell = branch + column.cell(row.entry, width - len(branch), glyphs)
+    return glyphs.fit(glyphs.plain(cell), width, right=column.right)
 
 
 def _branch(branch: Sequence[bool], width: int) -> str:

@@ -59,20 +59,24 @@ def test_who_comes_between_two_samples_had_counted_nothing_before() -> None:
     top = model()
     top.take(sample(10.0))
     new, old = process(1, since=WALL + 10.5), process(2, since=WALL - 50)
-    top.take(sample(12.0, held(new, 1000), held(old, 1000)))
+    # We were told late that this one is ours.
+    late = process(3, since=WALL + 9.5)
+    top.take(sample(12.0, held(new, 1000), held(old, 1000), held(late, 1000)))
     assert rate(member(top, 1)) == (500.0, 0.0)
+    assert rate(member(top, 3)) == (400.0, 0.0)
     # Its bytes may be years old.
     assert rate(member(top, 2)) is None
 
 
 def test_counters_that_began_anew_make_no_negative_rate_and_are_told() -> None:
-    top = model()
-    top.take(sample(10.0, held(process(1), 9000)))
-    again = process(1, since=WALL + 10.8, attached=2)
-    top.take(sample(11.0, held(again, 500)))
-    assert rate(member(top, 1)) == (500.0, 0.0)
-    assert top.anew == 1
-    assert top.total.sent_bytes == 500
+    for before, after in ((9000, 500), (100, 500)):
+        top = model()
+        top.take(sample(10.0, held(process(1), before)))
+        again = process(1, since=WALL + 10.8, attached=2)
+        top.take(sample(11.0, held(again, after)))
+        assert rate(member(top, 1)) == (after, 0.0)
+        assert top.anew == 1
+        assert top.total.sent_bytes == after
 
 
 def test_a_reused_pid_is_another_process() -> None:

@@ -270,7 +270,7 @@ def test_a_terminal_that_cannot_do_it_is_one_line(start: Start) -> None:
         (["999"], 1, "no such process: 999"),
         (["1234", "--sort", "colour"], 2, "colour"),
         (["1234", "--interval", "0"], 2, "--interval"),
-        (["1234", "--count", "0"], 2, "--count"),
+        (["1234", "--count", "2"], 2, "--once is --count 1"),
         (["abc"], 2, "not a PID: abc"),
     ],
 )
