@@ -85,8 +85,10 @@ def command(
     Reads the kernel's counters once an interval, so that it costs those who are watched
     nothing but counting. Totals are since the process was attached; 1 KB is 1,024 bytes.
 
-    --json prints an object for each row and interval, until Ctrl+C; --once and --count say how
-    many intervals. Exit status is as for `netioctl watch`.
+    --json prints an object for each row and interval, until Ctrl+C or until all have exited;
+    --once and --count say how many intervals. Its type is process or connection; total is as
+    in `netioctl list`, rate the same for each second, or null where it is not known yet. Exit
+    status is as for `netioctl watch`.
     """
     if once and count is not None:
         raise click.UsageError("--once is --count 1: give one of them")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from netioctl.answers import Totals
 from netioctl.render.glyphs import Glyphs, columns
 from netioctl.render.words import short_size
 from netioctl.top.columns import Column, fit
+from netioctl.top.meter import HISTORY, Rates
 from netioctl.top.model import Model
 from netioctl.top.order import Shown
 from netioctl.top.state import State
@@ -89,11 +92,20 @@ def _head(
     last = "PAUSED" if state.paused else f"every {frame.interval:g} s"
     first = glyphs.fit(first, max(0, width - len(last) - 1)) + " " + last
     title: Line = [Span(glyphs.fit(first, width), "warn" if state.paused else "title")]
-    total, rates = model.total, model.rates
+    only = state.only
+    if only is not None:
+        # The rows below have the course of each connection.
+        meter = only.meter
+        return [
+            title,
+            _flow("Sent", meter.rates, meter.total, None, width, glyphs),
+            _flow("Received", meter.rates, meter.total, None, width, glyphs),
+        ]
+    rates = model.rates if model.rated else None
     return [
         title,
-        _flow("Sent", rates.sent_bytes, total.sent_bytes, model, width, glyphs),
-        _flow("Received", rates.recv_bytes, total.recv_bytes, model, width, glyphs),
+        _flow("Sent", rates, model.total, model.sent, width, glyphs),
+        _flow("Received", rates, model.total, model.received, width, glyphs),
     ]
 
 
@@ -120,14 +132,23 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun if count == 1 else plural}"
 
 
-def _flow(label: str, rate: float, total: int, model: Model, width: int, glyphs: Glyphs) -> Line:
-    style, history = ("sent", model.sent) if label == "Sent" else ("received", model.received)
-    now = f"{short_size(round(rate))}/s" if model.rated else "-"
+def _flow(
+    label: str,
+    rates: Rates | None,
+    total: Totals,
+    history: deque[float] | None,
+    width: int,
+    glyphs: Glyphs,
+) -> Line:
+    at = 0 if label == "Sent" else 1
+    now = "-" if rates is None else f"{short_size(round(rates[at]))}/s"
     begin = f"{label:8} {now:>11}  "
-    end = f"  {short_size(total):>9} in all"
-    room = max(0, min(history.maxlen or 0, width - len(begin) - len(end)))
-    line = [Span(begin), Span(glyphs.sparkline(history, room), style), Span(end)]
-    return line if width >= len(begin) + len(end) else [Span(glyphs.fit(begin, width))]
+    end = f"  {short_size(total[at]):>9} in all"
+    room = width - len(begin) - len(end)
+    if room < 0:
+        return [Span(glyphs.fit(begin, width))]
+    line = glyphs.sparkline(history or (), min(room, HISTORY))
+    return [Span(begin), Span(line, "received" if at else "sent"), Span(end)]
 
 
 def _titles(shown: Sequence[tuple[Column, int]], state: State, width: int, glyphs: Glyphs) -> Line:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.screens import DOWN, ENTER, ESCAPE, Terminal
+from tests.screens import DOWN, END, ENTER, ESCAPE, Terminal
 from tests.system.conftest import ALICE, PATIENCE, TOP, Daemon, StartTraffic
 
 Start = Callable[..., Terminal]
@@ -66,6 +66,23 @@ def test_rows_of_connections_are_those_that_the_summary_has(
     summary = daemon.summary(one.pid)["connections"]
     expected = {tuple(row[name] for name in names) for row in summary}
     assert {tuple(row[name] for name in names) for row in rows} == expected
+
+
+def test_ten_thousand_connections(daemon: Daemon, traffic: StartTraffic, start: Start) -> None:
+    one = traffic("many_peers", 10_000)
+    screen = start("--connections", "--sort", "connection", "--interval", 0.2, one.pid)
+    screen.until("0 connections of 1 process")
+    said = one.run()
+    screen.until("10,000 connections of 1 process")
+    screen.press(END)
+    screen.until("-> 127.1.9.99:9")
+    assert screen.end("q") == 0
+    daemon.ctl("add", one.pid)
+    one.run()
+    # What ended with the screen is counted anew, all of it in rows.
+    rows = daemon.json("top", "-c", "--count", 1, "--interval", 0.2, one.pid)
+    assert sum(row["total"]["sent_bytes"] for row in rows) == said["sent"]
+    assert len(rows) == 10_000
 
 
 def test_a_session_of_someone_who_looks_around(traffic: StartTraffic, start: Start) -> None:

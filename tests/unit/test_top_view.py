@@ -110,6 +110,8 @@ def test_drill_down_and_back() -> None:
     press(top, state, "down", "down", "enter")
     lines = [line.rstrip() for line in shown(top, state)]
     assert "2 connections of 100 (ev\\x1b[2Jil\\xe2\\x80\\xae" in lines[0]
+    # Its own numbers, not those of all.
+    assert lines[1].split() == ["Sent", "0", "B/s", "0", "B", "in", "all"]
     assert lines[3].startswith("PROTO  CONNECTION")
     assert any("* -> /run/x\\x1b]0;title\\x07.sock" in line for line in lines)
     assert any("(other connections)" in line for line in lines)
