@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -75,6 +76,10 @@ def _print_versions() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run netioctl with `arguments` (default: those of the process); its exit status."""
     ensure_stdout()
+    if "_NETIOCTL_COMPLETE" in os.environ:
+        from netioctl import shells
+
+        return shells.complete(cli)
     try:
         return int(_run(list(sys.argv[1:] if arguments is None else arguments)))
     except click.ClickException as error:

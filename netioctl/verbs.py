@@ -33,7 +33,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, but a PID where a verb should be is answered with one."""
-        if args and args[0].isdecimal():
+        if args and args[0].isdecimal() and not ctx.resilient_parsing:
             ctx.fail(f"which verb? netioctl watch {args[0]}, for example")
         return super().resolve_command(ctx, args)
 

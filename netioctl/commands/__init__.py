@@ -7,6 +7,6 @@ SECTIONS = (
     ("Keep", ("record", "report")),
     ("Count", ("add", "remove", "list", "summary")),
     ("Share", ("exporter",)),
-    ("Set up", ("status", "doctor")),
+    ("Set up", ("status", "doctor", "completion")),
 )
 COMMANDS = tuple(verb for _, verbs in SECTIONS for verb in verbs)

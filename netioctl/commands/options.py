@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from netioctl import targets
+from netioctl import completion, targets
 from netioctl.answers import Failure
 from netioctl.client import TIMEOUT, Client
 from netioctl.exit_status import ExitStatus
@@ -61,7 +61,7 @@ def run_dir(function: F) -> F:
     return click.option(
         "--run-dir",
         metavar="DIR",
-        type=click.Path(),
+        type=click.Path(file_okay=False),
         expose_value=False,
         callback=_keep_run_dir,
         help="Run directory of the daemon to talk to (NETIO_RUN_DIR; /run/netio).",
@@ -77,7 +77,9 @@ def as_json(function: F) -> F:
 
 def pids(function: F) -> F:
     """PID..., checked."""
-    return click.argument("pids", nargs=-1, metavar="PID...", callback=_parse_pids)(function)
+    return click.argument(
+        "pids", nargs=-1, metavar="PID...", callback=_parse_pids, shell_complete=completion.pids
+    )(function)
 
 
 def targets_(function: F) -> F:
@@ -99,7 +101,9 @@ def _targets(function: F, *, required: bool) -> F:
         return targets.Targets(_parse_pids(context, parameter, value))
 
     metavar = "PID..." if required else "[PID...]"
-    return click.argument("targets", nargs=-1, metavar=metavar, callback=take)(function)
+    return click.argument(
+        "targets", nargs=-1, metavar=metavar, callback=take, shell_complete=completion.pids
+    )(function)
 
 
 def pick() -> tuple[int, ...]:

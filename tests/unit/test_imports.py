@@ -26,6 +26,7 @@ LAYERS = (
         "netioctl.arrays",
     ),
     ("netioctl.render",),
+    ("netioctl.completion", "netioctl.shells"),
     ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.recording", "netioctl.exporter", "netioctl.aio"),
