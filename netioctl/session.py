@@ -216,6 +216,10 @@ class Session(Watching):
             self._interrupt()
             return None
 
+    def clock(self) -> float:
+        """Now, in seconds of a clock that has no other meaning."""
+        return time.monotonic()
+
     def before(self, pid: int) -> Totals:
         """What had been counted of a process before this watch, which has to have `totals`."""
         return self._tally.before(pid)

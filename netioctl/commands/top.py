@@ -12,6 +12,7 @@ from netioctl import targets as targets_
 from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, say
+from netioctl.recording.options import Source, problems, replay_speed, source
 from netioctl.session import Session
 from netioctl.targets import Targets
 from netioctl.top import script
@@ -24,6 +25,7 @@ from netioctl.wire.errors import DaemonUnreachable, UsageError
 
 if TYPE_CHECKING:
     from netioctl.client import Client
+    from netioctl.recording.stepped import Stepped
 
 
 @click.command(
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="Print one sample as a table, and end.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N samples.")
 @options.as_json
+@source
+@replay_speed
 @options.run_dir
 def command(
     targets: Targets,
@@ -70,6 +74,8 @@ def command(
     once: bool,
     count: int | None,
     as_json: bool,
+    source: Source | None,
+    replay_speed: float | None,
 ) -> ExitStatus:
     """Show what processes send and receive each second, on a full screen: processes or their
     connections, sorted, with totals and the course of the last minute. Without PIDs all that
@@ -81,6 +87,7 @@ def command(
       netioctl top --connections 1234
       netioctl top --once --sort recv-rate $(pgrep nginx)
       netioctl top --json --count 60 1234 | jq .rate.sent_bytes
+      netioctl top --from web.netio --replay-speed 10
 
     Reads the kernel's counters once an interval, so that it costs those who are watched
     nothing but counting. Totals are since the process was attached; 1 KB is 1,024 bytes.
@@ -96,6 +103,11 @@ def command(
     scripted = as_json or once or count is not None
     if not scripted and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("top needs a terminal: --once or --json print to a pipe or file")
+    state = State(connections=connections, tree=tree, sort=sort, reverse=reverse, text=text)
+    wish = script.Wish(as_json, 1 if once else count) if scripted else None
+    if source is not None:
+        speed = replay_speed if scripted else replay_speed or 1.0
+        return _replay(source.stepped(targets.pids, interval, speed), state, interval, wish, output)
     with options.connect() as client:
         # Without PIDs, what others hold from now on belongs to it too.
         closed = bool(targets.pids or targets.selectors)
@@ -112,7 +124,6 @@ def command(
             if not (session.watched or targets.selectors):
                 return ExitStatus.FAILURE
             session.open()
-            state = State(connections=connections, tree=tree, sort=sort, reverse=reverse, text=text)
             follow = Follow(Model(targets_.user, closed=closed))
             for process in session.watched:
                 follow.model.began(process)
@@ -120,8 +131,7 @@ def command(
                 follow.notes.say("some of the PIDs could not be watched", time.monotonic())
             try:
                 with options.connect() as other, Sampler(other, interval) as sampler:
-                    if scripted:
-                        wish = script.Wish(as_json, 1 if once else count)
+                    if wish is not None:
                         script.run(session, sampler, follow, state, wish, output)
                     else:
                         from netioctl.top import live
@@ -129,6 +139,31 @@ def command(
                         live.run(session, sampler, follow, state, interval)
             except DaemonUnreachable as error:
                 raise DaemonUnreachable(f"top ends: {str(error).splitlines()[0]}") from error
+    return ExitStatus.FAILURE if failed or follow.failed else ExitStatus.OK
+
+
+def _replay(
+    replay: Stepped, state: State, interval: float, wish: script.Wish | None, output: Output
+) -> ExitStatus:
+    """The same of a recording."""
+    from netioctl.top.recorded import Recorded
+
+    with replay:
+        failed = options.report(replay.errors)
+        follow = Follow(
+            Model(targets_.user, closed=True), replay.clock, lambda: replay.time_ns() / 1e9
+        )
+        for process in replay.watched:
+            follow.model.began(process)
+        replay.open()
+        with Recorded(replay) as sampler:
+            if wish is not None:
+                script.run(replay, sampler, follow, state, wish, output)
+            else:
+                from netioctl.top import live
+
+                live.run(replay, sampler, follow, state, interval)
+        failed |= problems(replay.problems)
     return ExitStatus.FAILURE if failed or follow.failed else ExitStatus.OK
 
 

@@ -14,7 +14,7 @@ from netioctl.commands import options, watch_options
 from netioctl.commands.summary import draw
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, StdoutClosed, say
-from netioctl.recording.options import Source, problems, source
+from netioctl.recording.options import Source, problems, replay_speed, source
 from netioctl.render.events import COLUMNS, Form
 from netioctl.render.words import events as counted
 from netioctl.screen import Screen, Wish, names, screen
@@ -62,12 +62,7 @@ _DATA = ("json", "csv")
 @watch_options.form
 @watch_options.filters
 @source
-@click.option(
-    "--replay-speed",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="X",
-    help="With --from: 1 as fast as it happened, 10 ten times as fast; else at once.",
-)
+@replay_speed
 @options.run_dir
 def command(
     targets: Targets,
@@ -124,8 +119,6 @@ def command(
         resolve,
         interval,
     )
-    if source is None and replay_speed is not None:
-        raise click.UsageError("--replay-speed is for a recording: --from FILE")
     if source is not None and interval is not None:
         raise click.UsageError("--interval reads live counters, which a recording has not")
     output = Output()

@@ -12,6 +12,7 @@ from netioctl.wire.errors import UsageError
 if TYPE_CHECKING:
     from netioctl.recording.reader import Reader
     from netioctl.recording.replay import Replay
+    from netioctl.recording.stepped import Stepped
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SECOND = 1_000_000_000
@@ -58,6 +59,18 @@ class Source(NamedTuple):
                 last = (reader.began if since is None else since) + round(seconds * _SECOND)
                 until = last if until is None else min(last, until)
             return Replay(reader, pids, since=since, until=until, speed=speed)
+        except BaseException:
+            reader.close()
+            raise
+
+    def stepped(self, pids: Sequence[int], seconds: float, speed: float | None) -> Stepped:
+        """The recording by intervals of `seconds`; as replay()."""
+        from netioctl.recording.stepped import Stepped
+
+        reader = self.reader()
+        try:
+            since, until = self.moments(reader)
+            return Stepped(reader, pids, seconds=seconds, since=since, until=until, speed=speed)
         except BaseException:
             reader.close()
             raise
@@ -119,17 +132,27 @@ def source(function: F) -> F:
     return result
 
 
+def replay_speed(function: F) -> F:
+    """--replay-speed, None where it is not given."""
+    return click.option(
+        "--replay-speed",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        callback=_of_a_recording,
+        help="With --from: 1 as fast as it happened, 10 ten times as fast.",
+    )(function)
+
+
 def _keep(context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         context.meta[FROM] = value
     return value
 
 
-def _of_a_recording(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> str | None:
+def _of_a_recording(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     if value is not None and FROM not in context.meta:
-        raise click.UsageError(f"--{parameter.name} is for a recording: --from FILE", context)
+        name = (parameter.name or "").replace("_", "-")
+        raise click.UsageError(f"--{name} is for a recording: --from FILE", context)
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from netioctl.top.model import Model
@@ -16,7 +16,14 @@ from netioctl.wire.errors import DaemonUnreachable, NetioError, RequestError
 class Follow:
     """Keeps a model and notes up to date."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(
+        self,
+        model: Model,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock`: that of the samples, in seconds; `wall`: the same in epoch seconds."""
+        self.clock, self.wall = clock, wall
         self.model, self.notes = model, Notes()
         #: A process was taken from us.
         self.failed = False
@@ -25,7 +32,7 @@ class Follow:
 
     def items(self, items: Sequence[Any]) -> bool:
         """Take in what a session has read; whether that was anything."""
-        now = time.monotonic()
+        now = self.clock()
         for item in items:
             if isinstance(item, Began):
                 self.model.began(item.process, item.parent)
@@ -60,4 +67,4 @@ class Follow:
         before = self.model.anew
         self.model.take(sample)
         if self.model.anew > before:
-            self.notes.say("counters began anew: totals lack what was before", time.monotonic())
+            self.notes.say("counters began anew: totals lack what was before", self.clock())

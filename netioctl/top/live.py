@@ -18,14 +18,22 @@ from netioctl.top.sampler import Sampler
 from netioctl.top.state import State
 
 if TYPE_CHECKING:
+    from netioctl.recording.stepped import Stepped
     from netioctl.session import Session
+    from netioctl.top.recorded import Recorded
 
 #: Seconds between two looks at what else may have changed, as lines that have stood long enough.
 _EVER = 5.0
 _INSTEAD = "--once or --json print on any"
 
 
-def run(session: Session, sampler: Sampler, follow: Follow, state: State, interval: float) -> None:
+def run(
+    session: Session | Stepped,
+    sampler: Sampler | Recorded,
+    follow: Follow,
+    state: State,
+    interval: float,
+) -> None:
     """Show what `follow` takes in until a key or a signal ends it.
 
     Raises:
@@ -71,15 +79,16 @@ class _Live:
         except EOFError:
             self._state.quit = True
             return False
-        page = view.page(self._screen.size[1], len(self._follow.notes.lines(time.monotonic())))
+        page = view.page(self._screen.size[1], len(self._follow.notes.lines(self._follow.clock())))
         for key in pressed:
             self._state.press(key, self._follow.model, page)
         return bool(pressed)
 
     def draw(self) -> None:
         """Show all anew."""
-        self.drawn = now = time.monotonic()
-        notes = self._follow.notes.lines(now)
-        frame = view.Frame(time.strftime("%H:%M:%S"), self._interval, notes)
+        self.drawn = time.monotonic()
+        notes = self._follow.notes.lines(self._follow.clock())
+        clock = time.strftime("%H:%M:%S", time.localtime(self._follow.wall()))
+        frame = view.Frame(clock, self._interval, notes)
         model, state = self._follow.model, self._state
         self._screen.draw(view.draw(model, state, frame, self._screen.size, self._glyphs))

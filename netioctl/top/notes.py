@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from netioctl.outage import PATIENCE
-from netioctl.render.words import lapse, operations, printable
+from netioctl.render.words import events, lapse, operations, printable
+from netioctl.stream import Lost
 from netioctl.watching import Escaped, Gone, Interrupted, Waiting
 
 #: Seconds that a line stays on the screen.
@@ -21,6 +22,8 @@ class Notes:
         self.escaped = 0
         #: The daemon is waited for.
         self.away = False
+        #: Events that a recording lacks, from which its sums are made.
+        self.lost = 0
         self._lines: dict[str, float] = {}
 
     def say(self, text: str, now: float) -> None:
@@ -32,6 +35,8 @@ class Notes:
         for item in items:
             if isinstance(item, Escaped):
                 self.escaped += item.operations
+            elif isinstance(item, Lost):
+                self.lost += item.events
             elif isinstance(item, Waiting):
                 self.away = True
             elif isinstance(item, Interrupted):
@@ -50,4 +55,6 @@ class Notes:
         if self.escaped:
             many = operations(self.escaped)
             found.append(f"up to {many} escaped the kernel's hooks (of all processes)")
+        if self.lost:
+            found.append(f"{events(self.lost)} lost by now: what they moved is missing here")
         return [*found, *self._lines]

@@ -13,13 +13,16 @@ from netioctl.render import json, losses
 from netioctl.render.glyphs import Glyphs, utf8
 from netioctl.render.words import lapse
 from netioctl.signals import Stop
+from netioctl.stream import Lost
 from netioctl.top import plain
 from netioctl.top.sample import Sample
 from netioctl.watching import Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
+    from netioctl.recording.stepped import Stepped
     from netioctl.session import Session
     from netioctl.top.follow import Follow
+    from netioctl.top.recorded import Recorded
     from netioctl.top.sampler import Sampler
     from netioctl.top.state import State
 
@@ -32,8 +35,8 @@ class Wish(NamedTuple):
 
 
 def run(
-    session: Session,
-    sampler: Sampler,
+    session: Session | Stepped,
+    sampler: Sampler | Recorded,
     follow: Follow,
     state: State,
     wish: Wish,
@@ -56,7 +59,7 @@ def run(
                 sampler.want(frozenset(session.living) | follow.model.pids())
             printer.tell(session.read())
             if session.ended and follow.model.closed and not ended:
-                ended = time.monotonic()
+                ended = session.clock()
             for sample in sampler.take():
                 follow.samples([sample])
                 printer.silent()
@@ -65,6 +68,8 @@ def run(
                     # What was counted last is in what was read after the last exit.
                     if printer.full or (ended and sample.time > ended):
                         return
+            if session.ended and session.verb == "replaying":
+                return
             if pipe in session.wait(None):
                 raise StdoutClosed
 
@@ -121,6 +126,10 @@ class _Printer:
             elif isinstance(item, Escaped):
                 known = {"type": "missed", "operations": item.operations}
                 self._mention(known, losses.missed(item.operations))
+            elif isinstance(item, Lost):
+                # In a recording, whose sums are made of events.
+                known = {"type": "lost", "events": item.events, "stage": item.stage}
+                self._mention(known, losses.lost(item))
             elif isinstance(item, Interrupted):
                 away = round(item.seconds, 3)
                 known = {"type": "interrupted", "seconds": away, "events": None}

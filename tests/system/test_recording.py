@@ -94,6 +94,8 @@ def test_a_replay_shows_what_was_shown_live(
     assert total["total"] == live[-1]["total"]
     (row,) = daemon.json("list", "--from", record.path)
     assert (row["pid"], row["total"]) == (one.pid, live[-1]["total"])
+    *_, last = daemon.json("top", "--from", record.path, "--interval", 0.5)
+    assert (last["total"], last["exited"]) == (live[-1]["total"], True)
     done = daemon.ctl("report", record.path, "--format", "json")
     report = json.loads(done.stdout)
     assert (report["total"], report["exact"]) == (live[-1]["total"], True)

@@ -43,7 +43,10 @@ LAYERS = (
 )
 
 #: Modules that calculate with many events at once.
-NUMERIC = {"netioctl.recording.sums", "netioctl.report.gather", "netioctl.arrays"}
+NUMERIC = {
+    *("netioctl.recording.stepped", "netioctl.recording.sums"),
+    *("netioctl.report.gather", "netioctl.arrays"),
+}
 
 
 def _files(package: str) -> list[Path]:

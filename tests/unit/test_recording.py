@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 import resource
@@ -22,6 +23,7 @@ from netioctl.recording.format import RecordingError
 from netioctl.recording.moments import moment
 from netioctl.recording.reader import Reader
 from netioctl.recording.replay import Replay
+from netioctl.recording.stepped import Stepped
 from netioctl.recording.writer import Writer
 from netioctl.stream import Events, Lost
 from netioctl.watching import Began, Escaped, Gone, Interrupted
@@ -43,6 +45,7 @@ from tests.unit.recordings import (
     write,
 )
 
+CONNECTION = "192.168.1.100:45678 -> 93.184.216.34:80"
 CHILD = process(1300, "child")
 READS = [
     [events(50), events(3, OTHER, comm="nginx", conn=3, dir=1), Lost(PID, 5, "kernel")],
@@ -382,3 +385,52 @@ def test_moments(text: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_moments(text: str) -> None:
     with pytest.raises(UsageError, match="not a moment"):
         moment(text, BEGAN, BEGAN + SECOND)
+
+
+def test_intervals(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    replay = Stepped(Reader(str(file)), seconds=10, since=BEGAN, speed=10)
+    replay.open()
+    assert replay.read() == []
+    now += 0.9
+    assert replay.read() == []
+    now += 0.11
+    # The block's last item was noted much later: it is not due yet.
+    assert count(replay.read()) == 53
+    (first, second) = replay.held()
+    assert (first.total, second.total) == ((5000, 0, 50, 0), (0, 300, 0, 3))
+    assert replay.clock() - BEGAN / SECOND == pytest.approx(10)
+    at_once = Stepped(Reader(str(file)), seconds=10, since=BEGAN)
+    clocks, items = [], []
+    while not at_once.ended:
+        items += at_once.read()
+        clocks.append(at_once.time_ns())
+    assert clocks == [*range(BEGAN + 10 * SECOND, clocks[-2] + 1, 10 * SECOND), clocks[-1]]
+    assert count(items) == 113
+    held = {each.process.pid: each for each in at_once.held()}
+    assert held[PID].total == (11_000, 0, 110, 0)
+    assert held[OTHER].exited is not None
+    assert not at_once.living.keys() & {PID, OTHER}
+    rows = at_once.rows()[PID, PID * 100]
+    assert {row.local: row.total.send_ops for row in rows} == {
+        "192.168.1.100:45678": 70, "[::1]:53": 40,
+    }  # fmt: skip
+
+
+def test_top_of_a_recording(tmp_path: Path, capsys: Any) -> None:
+    file = write(
+        tmp_path / "r", [events(100, every=SECOND // 10), Lost(PID, 7, "kernel")], [], force=True
+    )
+    asked = ["top", "--from", str(file), "--interval", "2", "--until", "+10s"]
+    assert main([*asked, "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    rates = [each["rate"]["sent_bytes"] for each in found if each.get("pid") == PID]
+    assert rates == pytest.approx([1050, 1000, 1000, 1000, 950], abs=51)
+    assert main([*asked, "--once", "--connections"]) == 0
+    out = capsys.readouterr().out
+    assert CONNECTION in out
+    assert main(["top", "--from", str(file), "--interval", "100", "--json"]) == 0
+    kinds = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert "lost" in kinds
+    assert main(["top", "--replay-speed", "2", "1"]) == 2
