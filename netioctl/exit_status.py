@@ -18,3 +18,14 @@ class ExitStatus(IntEnum):
     INTERRUPTED = 130
     #: Whoever read stdout is gone, as after `| head` (128 + SIGPIPE).
     STDOUT_CLOSED = 141
+
+
+#: As --help, the manual pages and README say it.
+MEANINGS = {
+    ExitStatus.OK: "done",
+    ExitStatus.FAILURE: "something failed, with several PIDs at least one of them",
+    ExitStatus.USAGE: "wrong usage",
+    ExitStatus.UNREACHABLE: "the daemon cannot be reached or went away",
+    ExitStatus.INTERRUPTED: "Ctrl+C before anything was watched",
+    ExitStatus.STDOUT_CLOSED: "nobody reads stdout any more",
+}

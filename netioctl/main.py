@@ -10,7 +10,7 @@ import click
 
 from netioctl import __version__
 from netioctl.commands import options
-from netioctl.exit_status import ExitStatus
+from netioctl.exit_status import MEANINGS, ExitStatus
 from netioctl.output import Output, StdoutClosed, ensure_stdout, say, silence
 from netioctl.render.words import printable
 from netioctl.verbs import Verbs
@@ -24,11 +24,9 @@ _VERSION_TIMEOUT = 0.5
     cls=Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    epilog=(
-        "Exit status: 0 done; 1 something failed, with several PIDs at least one of them; "
-        "2 wrong usage; 3 the daemon cannot be reached or went away; 130 Ctrl+C before "
-        "anything was watched; 141 nobody reads stdout any more."
-    ),
+    epilog="Exit status: "
+    + "; ".join(f"{int(status)} {text}" for status, text in MEANINGS.items())
+    + ".",
 )
 @options.run_dir
 @click.option(

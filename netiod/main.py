@@ -45,7 +45,13 @@ _STATUS: tuple[tuple[type[NetioError], ExitStatus], ...] = (
 
 _DESCRIPTION = """\
 Count in the kernel what processes send and receive, and stream it to viewers
-(netioctl). Runs in the foreground, as root, until SIGTERM or Ctrl+C."""
+(netioctl). Runs in the foreground, as root, until SIGTERM or Ctrl+C.
+
+examples:
+  sudo netiod
+  sudo netiod -v --run-dir /tmp/netio       beside another: netioctl --run-dir
+  sudo netiod --ring-size 64M --max-connections 500000
+  sudo systemctl start netiod               as a service"""
 
 _EPILOG = f"""\
 The same settings, with underscores for dashes, may stand in
@@ -95,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> None:
-    options = vars(_parser().parse_args(argv))
+    options = vars(parser().parse_args(argv))
     config = options.pop("config")
     if options["verbose"]:
         logs.configure(verbose=True)
@@ -108,8 +114,9 @@ def _run(argv: Sequence[str] | None) -> None:
     Supervisor(chosen, netio_programs(), Notifier(os.environ), left).run()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """The command line; the manual page is made from it, too."""
+    made = _Parser(
         prog="netiod",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -117,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     default = settings.Settings()
-    add = parser.add_argument
+    add = made.add_argument
     add("--version", action="version", version=f"netiod {__version__}")
     add(
         "-v",
@@ -183,4 +190,4 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"read this file (default {settings.DEFAULT_CONFIG}, if it exists)",
     )
-    return parser
+    return made

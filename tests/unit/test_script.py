@@ -228,7 +228,12 @@ def test_install_and_uninstall_leave_nothing(tmp_path: Path, prefix: str) -> Non
         f"{units}/sysusers.d/netio.conf",
         f"{units}/tmpfiles.d/netio.conf",
         "etc/netio/netiod.toml",
+        f"{at}/share/man/man8/netiod.8",
+        f"{at}/share/man/man1/netioctl-watch.1",
+        f"{at}/share/bash-completion/completions/netioctl",
+        f"{at}/share/fish/vendor_completions.d/netioctl.fish",
     } <= there
+    assert [name for name in there if name.endswith("/_netioctl") and "/zsh/" in name]
     assert not any("__pycache__" in name for name in there)
     unit = (root / units / "systemd/system/netiod.service").read_text()
     assert f"\nExecStart={prefix}/sbin/netiod\n" in unit

@@ -1,0 +1,1 @@
+"""What makes pages and packages of netio; nothing of it is installed."""
