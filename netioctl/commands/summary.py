@@ -10,6 +10,7 @@ from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output
 from netioctl.recording.options import Source, problems, source
+from netioctl.targets import Targets
 
 #: Connections that are listed on a terminal, lest the totals scroll away.
 MOST_ON_TERMINAL = 50
@@ -45,7 +46,7 @@ def command(pids: tuple[int, ...], as_json: bool, source: Source | None) -> Exit
 
 
 def _recorded(output: Output, pids: tuple[int, ...], as_json: bool, source: Source) -> ExitStatus:
-    with source.replay(pids) as replay:
+    with source.replay(Targets(pids)) as replay:
         replay.skip()
         if replay.watched:
             answer = replay.summary()

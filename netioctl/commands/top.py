@@ -107,7 +107,7 @@ def command(
     wish = script.Wish(as_json, 1 if once else count) if scripted else None
     if source is not None:
         speed = replay_speed if scripted else replay_speed or 1.0
-        return _replay(source.stepped(targets.pids, interval, speed), state, interval, wish, output)
+        return _replay(source.stepped(targets, interval, speed), state, interval, wish, output)
     with options.connect() as client:
         # Without PIDs, what others hold from now on belongs to it too.
         closed = bool(targets.pids or targets.selectors)

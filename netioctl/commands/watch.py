@@ -124,7 +124,7 @@ def command(
     output = Output()
     if source is not None:
         seconds = None if math.isinf(duration) else duration
-        replay = source.replay(targets.pids, speed=replay_speed, seconds=seconds)
+        replay = source.replay(targets, speed=replay_speed, seconds=seconds)
         with replay:
             return _show(replay, output, wish._replace(duration=math.inf))
     targets = options.or_picked(targets)

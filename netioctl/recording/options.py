@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from netioctl.targets import Targets
 from netioctl.wire.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SECOND = 1_000_000_000
+_ALL = Targets()
 #: Where a context's `meta` has --from.
 FROM = "netioctl.from"
 
@@ -42,14 +44,19 @@ class Source(NamedTuple):
         return reader
 
     def replay(
-        self, pids: Sequence[int] = (), *, speed: float | None = None, seconds: float | None = None
+        self,
+        targets: Targets = _ALL,
+        *,
+        speed: float | None = None,
+        seconds: float | None = None,
     ) -> Replay:
-        """The recording as a session; of `pids` only, if there are some, and so many seconds.
+        """The recording as a session; of `targets`, if there are some, and so many seconds.
 
         Raises:
             RecordingError: there is none that can be read.
             UsageError: --since or --until is no moment.
         """
+        from netioctl.recording.choose import pids
         from netioctl.recording.replay import Replay
 
         reader = self.reader()
@@ -58,19 +65,21 @@ class Source(NamedTuple):
             if seconds is not None:
                 last = (reader.began if since is None else since) + round(seconds * _SECOND)
                 until = last if until is None else min(last, until)
-            return Replay(reader, pids, since=since, until=until, speed=speed)
+            return Replay(reader, pids(reader, targets), since=since, until=until, speed=speed)
         except BaseException:
             reader.close()
             raise
 
-    def stepped(self, pids: Sequence[int], seconds: float, speed: float | None) -> Stepped:
+    def stepped(self, targets: Targets, seconds: float, speed: float | None) -> Stepped:
         """The recording by intervals of `seconds`; as replay()."""
+        from netioctl.recording.choose import pids
         from netioctl.recording.stepped import Stepped
 
         reader = self.reader()
         try:
             since, until = self.moments(reader)
-            return Stepped(reader, pids, seconds=seconds, since=since, until=until, speed=speed)
+            chosen = pids(reader, targets)
+            return Stepped(reader, chosen, seconds=seconds, since=since, until=until, speed=speed)
         except BaseException:
             reader.close()
             raise

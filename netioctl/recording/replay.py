@@ -62,7 +62,7 @@ class Replay:
         self._size, self._time = record.size, record.offset("time")
         #: Grows when connection() may answer otherwise than before for the same id.
         self.generation = 0
-        found = reader.processes() or self._seen()
+        found = reader.processes() or self._begun() or self._seen()
         wanted = set(pids)
         #: The processes that were watched, as far as they are wanted; those that are not there.
         self.watched = tuple(p for p in found if not wanted or p.pid in wanted)
@@ -218,6 +218,10 @@ class Replay:
     @property
     def _wanted(self) -> bool:
         return not self.errors or bool(self._pids)
+
+    def _begun(self) -> tuple[Process, ...]:
+        """Where nothing was there yet that was looked for: what came."""
+        return tuple(note.item.process for note in self._notes() if isinstance(note.item, Began))
 
     def _seen(self) -> tuple[Process, ...]:
         """Where it cannot be read what was watched: whose events there are."""

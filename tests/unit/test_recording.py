@@ -18,6 +18,7 @@ import pytest
 
 from netioctl import stats
 from netioctl.main import main
+from netioctl.recording import choose
 from netioctl.recording import format as form
 from netioctl.recording.format import RecordingError
 from netioctl.recording.moments import moment
@@ -26,6 +27,7 @@ from netioctl.recording.replay import Replay
 from netioctl.recording.stepped import Stepped
 from netioctl.recording.writer import Writer
 from netioctl.stream import Events, Lost
+from netioctl.targets import Selector, Targets
 from netioctl.watching import Began, Escaped, Gone, Interrupted
 from netioctl.wire import layout
 from netioctl.wire.endpoints import UNKNOWN
@@ -90,6 +92,21 @@ def test_some_processes_and_some_of_the_time(file: Path) -> None:
     assert (row[:5], row.total.send_ops) == ((PID, *NAMES[2][1:]), 1)
     # A child that began later can be asked for by its PID.
     assert [p.pid for p in Replay(Reader(str(file)), [1300]).watched] == [1300]
+
+
+def test_processes_are_chosen_by_what_a_recording_knows(file: Path) -> None:
+    def chosen(*given: tuple[str, Any], pids: tuple[int, ...] = (), follow: bool = False) -> Any:
+        selectors = tuple(Selector(kind, value, f"--{kind} {value}") for kind, value in given)
+        return choose.pids(Reader(str(file)), Targets(pids, selectors, follow))
+
+    assert chosen(("name", "nginx")) == (OTHER,)
+    assert chosen(("user", 0)) == chosen(("all", None)) == (PID, OTHER, 1300)
+    assert chosen(pids=(PID,), follow=True) == (PID, 1300)
+    assert chosen() == ()
+    with pytest.raises(RecordingError, match="has no process for --name sshd"):
+        chosen(("name", "sshd"))
+    with pytest.raises(UsageError, match="--cgroup 5: a recording"):
+        chosen(("cgroup", 5))
 
 
 def test_a_replay_keeps_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,3 +451,13 @@ def test_top_of_a_recording(tmp_path: Path, capsys: Any) -> None:
     kinds = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
     assert "lost" in kinds
     assert main(["top", "--replay-speed", "2", "1"]) == 2
+
+
+def test_a_recording_that_began_before_what_it_is_about(tmp_path: Path) -> None:
+    writer = Writer(str(tmp_path / "r"), NAMES.__getitem__)
+    writer.processes(())
+    writer.add([Began(process(), None), events(5)], 0)
+    writer.close(None)
+    replay = Replay(Reader(str(tmp_path / "r")))
+    assert replay.watched == (process(),)
+    assert count(everything(replay)) == 5
