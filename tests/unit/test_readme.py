@@ -107,6 +107,11 @@ def test_commands_of_the_script(verb: str) -> None:
     assert re.search(rf"^  {verb}\b", help_of(str(TOP / "netio")), re.M)
 
 
+def test_the_command_of_the_script_that_needs_no_root() -> None:
+    assert "`./netio deb`" in README
+    assert re.search(r"^  deb\b", help_of(str(TOP / "netio")), re.M)
+
+
 def test_no_other_command_of_the_script() -> None:
     listed = set(re.findall(r"^  ([a-z]+) ", help_of(str(TOP / "netio")), re.M))
     assert {found for line in CODE for found in re.findall(r"\./netio ([a-z]+)", line)} <= listed
