@@ -108,6 +108,13 @@ def command(
     if source is not None:
         speed = replay_speed if scripted else replay_speed or 1.0
         return _replay(source.stepped(targets, interval, speed), state, interval, wish, output)
+    return _live(targets, state, interval, wish, output)
+
+
+def _live(
+    targets: Targets, state: State, interval: float, wish: script.Wish | None, output: Output
+) -> ExitStatus:
+    """Attach what is wanted, and show it until it ends."""
     with options.connect() as client:
         # Without PIDs, what others hold from now on belongs to it too.
         closed = bool(targets.pids or targets.selectors)
@@ -130,16 +137,28 @@ def command(
             if failed:
                 follow.notes.say("some of the PIDs could not be watched", time.monotonic())
             try:
-                with options.connect() as other, Sampler(other, interval) as sampler:
-                    if wish is not None:
-                        script.run(session, sampler, follow, state, wish, output)
-                    else:
-                        from netioctl.top import live
-
-                        live.run(session, sampler, follow, state, interval)
+                _show(session, follow, state, interval, wish, output)
             except DaemonUnreachable as error:
                 raise DaemonUnreachable(f"top ends: {str(error).splitlines()[0]}") from error
     return ExitStatus.FAILURE if failed or follow.failed else ExitStatus.OK
+
+
+def _show(
+    session: Session,
+    follow: Follow,
+    state: State,
+    interval: float,
+    wish: script.Wish | None,
+    output: Output,
+) -> None:
+    # A connection of its own: keys do not wait for its answers.
+    with options.connect() as client, Sampler(client, interval) as sampler:
+        if wish is not None:
+            script.run(session, sampler, follow, state, wish, output)
+        else:
+            from netioctl.top import live
+
+            live.run(session, sampler, follow, state, interval)
 
 
 def _replay(
