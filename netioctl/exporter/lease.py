@@ -76,6 +76,13 @@ class Lease:
         self._done = not (targets.pids or targets.selectors)
         if self._done:
             return False
+        try:
+            return self._attach(targets)
+        except NetioError:
+            self.close()
+            raise
+
+    def _attach(self, targets: Targets) -> bool:
         self._client = self._connect()
         session = self._session = Session(self._client, targets, stream=False, totals=False)
         session.attach()

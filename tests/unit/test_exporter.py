@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from netioctl.client import Client
+from netioctl.exporter import lease
 from netioctl.exporter.accounts import Accounts
 from netioctl.exporter.source import Source
 from netioctl.procfs import place
+from netioctl.targets import Targets
+from netioctl.wire.errors import DaemonUnreachable
 from tests.unit.fake_daemon import FakeDaemon, running
 
 pytest.importorskip("prometheus_client")
@@ -112,6 +115,25 @@ def test_it_serves_on_while_the_daemon_is_away(
     assert metrics()["netio_sent_bytes"] == 2**53
     assert capsys.readouterr().err == "netiod answers again\n"
     back.close()
+
+
+def test_a_lease_that_breaks_off_is_taken_later(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RETRY", 0.0)
+    wake, _write = os.pipe()
+    taken = lease.Lease(lambda: Client(daemon.run_dir), Targets((1234,)), wake, list)
+    daemon.hooks["watch"] = daemon.drop
+    with pytest.raises(DaemonUnreachable):
+        taken.begin()
+    del daemon.hooks["watch"]
+    taken.turn(0)
+    with Client(daemon.run_dir) as client:
+        (row,) = client.list()
+    assert taken.chose(row)
+    taken.close()
+    os.close(wake)
+    os.close(_write)
 
 
 def test_who_stalls_or_hangs_up_does_not_stop_others(
