@@ -14,6 +14,8 @@ from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import ProtocolError
 
 _U32 = 0xFFFFFFFF
+#: What comes of JSON that is not what it says.
+_WRONG = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, ProtocolError)
 
 
 class Run(NamedTuple):
@@ -55,7 +57,7 @@ def unpack(value: Any) -> Run | Note | None:
     """
     try:
         return _unpack(value)
-    except (TypeError, ValueError, IndexError, KeyError, ProtocolError):
+    except _WRONG:
         raise Damaged("a block is damaged") from None
 
 
@@ -108,7 +110,7 @@ def connections(values: Any) -> dict[int, Connection]:
         for each in found.values():
             _check_ends(each.family, each.local, each.remote)
         return found
-    except (TypeError, ValueError):
+    except _WRONG:
         raise Damaged("a block is damaged") from None
 
 
@@ -125,7 +127,7 @@ def processes(value: Any) -> tuple[Process, ...]:
     """
     try:
         return tuple(_process(each) for each in value)
-    except (TypeError, ValueError, ProtocolError):
+    except _WRONG:
         raise Damaged("a block is damaged") from None
 
 
@@ -157,13 +159,13 @@ def unpack_summary(value: Any, rows: list[Any]) -> Summary:
     """
     try:
         found = answers.summary(value, rows)
-    except (TypeError, ProtocolError):
+    except _WRONG:
         raise Damaged("a block is damaged") from None
     try:
         rows_ = tuple(_safe(each) for each in found.rows)
         for at in (found.since, found.until, *(each.since for each in found.processes)):
             _seconds(at)
-    except (TypeError, ValueError):
+    except _WRONG:
         raise Damaged("a block is damaged") from None
     return found._replace(rows=rows_, anew=value.get("anew") is True)
 

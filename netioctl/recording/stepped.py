@@ -20,6 +20,8 @@ from netioctl.wire.endpoints import Connection
 
 _SECOND = 1_000_000_000
 _RECV = 1
+#: Intervals without anything that are shown in a row: two hours, if they are of one second.
+_MOST_QUIET = 7200
 
 
 class Stepped(Replay):
@@ -83,6 +85,7 @@ class Stepped(Replay):
             return []
         if self._speed is not None and time.monotonic() < self._due(self._boundary):
             return []
+        self._skip_quiet()
         end, items = self._boundary, list[Item]()
         while True:
             self._fill()
@@ -130,6 +133,14 @@ class Stepped(Replay):
     @property
     def _boundary(self) -> int:
         return self._since + (self.steps + 1) * self._step
+
+    def _skip_quiet(self) -> None:
+        """Pass over the years by which a clock was set, which nobody lived through."""
+        self._fill()
+        following = self._queue[0][0] if self._queue else self._until
+        quiet = (following - self._since) // self._step - self.steps
+        if quiet > _MOST_QUIET:
+            self.steps += quiet
 
     def _count(self, item: Events) -> None:
         events = np.frombuffer(item.data, self._dtype)

@@ -166,10 +166,11 @@ def _embedded(svg: str, name: str) -> str:
 def _throughput(axes: Any, report: Report, narrow: bool) -> None:
     unit, name = _unit(max(*report.sent.values, *report.received.values) / report.step)
     times = _times(report)
-    for series, colour in ((report.received, _RECEIVED), (report.sent, _SENT)):
+    # Where both are the same, the wider line is seen on both sides of the other.
+    for series, colour, width in ((report.received, _RECEIVED, 2.6), (report.sent, _SENT, 1.3)):
         rates = [value / report.step / unit for value in series.values]
         axes.fill_between(times, rates, step="mid", color=colour, alpha=0.16, linewidth=0)
-        axes.step(times, rates, where="mid", color=colour, linewidth=1.3)
+        axes.step(times, rates, where="mid", color=colour, linewidth=width)
     for loss in report.losses[:200]:
         axes.axvline(loss.time - report.first, color=_LOSS, linestyle=":", linewidth=1.2)
     _frame(axes, report, f"{name}/s", narrow)

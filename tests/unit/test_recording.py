@@ -230,6 +230,25 @@ def test_a_stranger_s_file_harms_nobody(tmp_path: Path, capsys: Any) -> None:
             assert all(char.isprintable() or char == "\n" for char in shown), (items, shown)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"rows": [], "summary": 1e308, "base": False},
+        {"rows": [{"pid": 1}], "summary": {}},
+        {"rows": [5], "summary": {"total": [], "processes": 7}},
+        {"rows": 5},
+    ],
+)
+def test_counters_of_a_stranger(tmp_path: Path, capsys: Any, content: Any) -> None:
+    path = write(tmp_path / "r", [events(1)])
+    whole = path.read_bytes()[: _end_of_blocks(path)]
+    path.write_bytes(whole + form.pack_block(form.COUNTERS, form.dump(content), BEGAN, BEGAN, 1))
+    assert main(["list", "--from", str(path)]) == 1
+    said = capsys.readouterr()
+    assert "is corrupt" in said.err
+    assert "100 B" in said.out
+
+
 def test_a_small_file_is_no_large_one(tmp_path: Path) -> None:
     path = write(tmp_path / "r", [events(1)])
     head = path.read_bytes()[: Reader(str(path)).blocks[0].offset]
@@ -433,6 +452,17 @@ def test_intervals(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row.local: row.total.send_ops for row in rows} == {
         "192.168.1.100:45678": 70, "[::1]:53": 40,
     }  # fmt: skip
+
+
+def test_a_clock_that_was_set_is_no_long_silence(tmp_path: Path) -> None:
+    later = events(5, begin=10**9 * SECOND)
+    file = write(tmp_path / "r", [events(5), later])
+    replay = Stepped(Reader(str(file)), seconds=1)
+    reads = []
+    while not replay.ended:
+        reads.append(count(replay.read()))
+    assert sum(reads) == 10
+    assert len(reads) < 10
 
 
 def test_top_of_a_recording(tmp_path: Path, capsys: Any) -> None:
