@@ -65,11 +65,15 @@ class Holding:
     @property
     def streamed(self) -> bool:
         """Whether someone wants the events."""
-        return any(self.leases.values())
+        # Asked for each frame, as is what follows: a generator would cost more than all else here.
+        return True in self.leases.values()
 
     @property
     def guarded(self) -> bool:
         """Whether someone holds it who may do so only as long as its uids stay."""
         if self.adder is not None and not self.adder.operator:
             return True
-        return any(not viewer.caller.operator for viewer in self.leases)
+        for viewer in self.leases:  # noqa: SIM110
+            if not viewer.caller.operator:
+                return True
+        return False

@@ -28,8 +28,9 @@ _FRAME_ROOM = frames.MAX_FRAME - frames.HEADER_SIZE - 16
 _FRAME_EVENTS = 1920
 #: Distinct connections in a batch up to which they are picked out one by one.
 _FEW = 8
-#: Seconds after which a quiet process gets an empty frame, which tells of losses.
-_QUIET = 1.0
+#: Seconds after which a quiet process gets an empty frame, which tells of losses. It is looked for
+#: once a second; who does something that often is not quiet.
+_QUIET = 1.5
 #: Columns of struct event, in 4-byte words.
 _TGID, _CONN, _LOST = 2, 4, 6
 
@@ -58,6 +59,8 @@ class Publisher:
         self._streams, self._exited = streams, exited
         self._lost_seen = 0
         self._wall = WallClock()
+        #: Of the frames that are made now: what their headers have, and when (monotonic seconds).
+        self._offset, self._now = 0, 0.0
         self._meta = {
             kernel.layout.constants[f"NETIO_META_{kind}"]: (kernel.layout.structs[name], take)
             for kind, name, take in (
@@ -101,6 +104,7 @@ class Publisher:
             self._kernel.events.release()
             # As a rule none: then nobody needs to look closer.
             strange = bool(self._connections.described.lacks(batch[:, _CONN]).any())
+            self._look_at_clocks()
             for holding, records in parts:
                 self._publish(holding, records, strange)
             self._streams.flush()
@@ -121,19 +125,20 @@ class Publisher:
                 pass
         for pid, start in missed:
             self._exit(pid, start)
-        now = time.monotonic()
         self._look_for_losses()
-        # Telling a viewer that does not read may end its connection, and with it a holding.
-        for holding in list(self._holdings.living.values()):
-            if holding.streamed and now - holding.last_frame >= _QUIET:
-                self.send_empty(holding)
+        self._look_at_clocks()
+        for holding in self._holdings.living.values():
+            if holding.streamed and self._now - holding.last_frame >= _QUIET:
+                self._frame(holding, b"", 0)
+        self._streams.flush()
 
     def send_empty(self, holding: Holding) -> None:
         """A frame without events: answers `sync`, and tells the losses so far.
 
-        Whoever reads from there on gets every connection described that is used.
+        From there on every connection that is used is described once more.
         """
-        self._frame(holding, b"", 0, ())
+        self._look_at_clocks()
+        self._frame(holding, b"", 0)
         self._streams.flush()
         self._connections.introduce(holding.pid, holding.start)
 
@@ -172,6 +177,9 @@ class Publisher:
                 if holding.streamed:
                     self._holdings.refresh_lost(holding)
 
+    def _look_at_clocks(self) -> None:
+        self._offset, self._now = self._wall.offset(), time.monotonic()
+
     def _publish(self, holding: Holding, records: Batch, strange: bool) -> None:
         """Send events of one process; `strange`: connections may have to be described."""
         if holding.guarded:
@@ -180,22 +188,35 @@ class Publisher:
         if not holding.streamed:
             holding.published += len(records)
             return
+        if strange:
+            self._introducing(holding, records)
+            return
+        for at in range(0, len(records), _FRAME_EVENTS):
+            part = records[at : at + _FRAME_EVENTS]
+            self._frame(holding, part.data.cast("B"), len(part))
+
+    def _introducing(self, holding: Holding, records: Batch) -> None:
+        """Send events, and describe the connections that no frame has described yet."""
         at, step = 0, _FRAME_EVENTS
         while at < len(records):
             part = records[at : at + step]
-            new = self._new(part[:, _CONN]) if strange else {}
+            new = self._new(part[:, _CONN])
             size = len(part) * self._kernel.event.size + sum(map(len, new.values()))
             if size > _FRAME_ROOM and step > 1:
                 # Many connections with long names: fewer events then.
                 step = step * 3 // 4
                 continue
             self._frame(holding, part.data.cast("B"), len(part), new.values())
-            self._connections.described.add(list(new))
+            if new:
+                self._connections.described.add(list(new))
             at += len(part)
 
     def _new(self, numbers: Batch) -> dict[int, bytes]:
         """The entries of those of these connections that no frame has described yet."""
-        new = numbers[self._connections.described.lacks(numbers)]
+        lacks = self._connections.described.lacks(numbers)
+        if not lacks.any():
+            return {}
+        new = numbers[lacks]
         entries = ((number, self._connections.entry(number)) for number in _distinct(new))
         return {number: entry for number, entry in entries if entry}
 
@@ -204,9 +225,9 @@ class Publisher:
         holding: Holding,
         events: bytes | memoryview,
         count: int,
-        entries: Collection[bytes],
+        entries: Collection[bytes] = (),
     ) -> None:
-        header = frames.Header(
+        header = frames.pack_header(
             PROTOCOL_VERSION,
             0,
             self._kernel.layout.fingerprint,
@@ -218,13 +239,12 @@ class Publisher:
             holding.pid,
             self.replaced,
             holding.lost,
-            self._wall.offset(),
+            self._offset,
             holding.comm.encode("utf-8", "replace")[:16],
         )
         holding.published += count
-        holding.last_frame = time.monotonic()
-        head = holding.topic + header.pack()
-        self._streams.send(holding, (head, events, *entries), count)
+        holding.last_frame = self._now
+        self._streams.send(holding, (holding.topic + header, events, *entries), count)
 
 
 def _distinct(numbers: Batch) -> list[int]:

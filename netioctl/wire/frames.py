@@ -20,6 +20,10 @@ MAX_COMM = 16
 ENTRY_FIXED = _ENTRY.size + 64
 
 
+#: Makes the bytes of a header from the fields of Header, in their order.
+pack_header = _HEADER.pack
+
+
 class Header(NamedTuple):
     """A frame's header; see PROTOCOL.md for each field."""
 
@@ -39,7 +43,7 @@ class Header(NamedTuple):
 
     def pack(self) -> bytes:
         """The header's bytes."""
-        return _HEADER.pack(*self)
+        return pack_header(*self)
 
 
 class Entry(NamedTuple):

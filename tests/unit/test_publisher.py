@@ -31,6 +31,7 @@ def made(sent: list[bytes]) -> Publisher:
     one._kernel = SimpleNamespace(layout=layout, event=SimpleNamespace(size=32))  # type: ignore[assignment]
     one._epoch = 1
     one._wall = WallClock()
+    one._offset, one._now = 0, 0.0
     one._streams = SimpleNamespace(  # type: ignore[assignment]
         send=lambda _holding, pieces, _count: sent.append(b"".join(pieces)), flush=lambda: None
     )
