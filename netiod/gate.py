@@ -10,6 +10,7 @@ import os
 import resource
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import zmq
@@ -24,6 +25,9 @@ VIEWERS_LIMIT = 1024
 
 #: Messages of the broker's that are passed on before subscriptions are looked at again.
 _BATCH = 32
+#: Frames in a row after which libzmq's thread gets time to send them, and how much (seconds): more
+#: than SNDHWM at once would be lost to viewers that are not behind at all.
+_BURST, _REST = 32, 0.0002
 _OPTIONS = (
     # Subscriptions are all that viewers may send.
     (zmq.MAXMSGSIZE, 4096),
@@ -105,7 +109,7 @@ def _pass_on(data: socket.socket, pub: zmq.Socket[bytes], buffer: bytearray) -> 
     """Send the frames that are there; False: the broker is gone."""
     view = memoryview(buffer)
     receive, send, flags = data.recv_into, pub.send, zmq.NOBLOCK
-    length = LENGTH.unpack_from
+    length, passed = LENGTH.unpack_from, 0
     try:
         for _ in range(_BATCH):
             size = receive(buffer)
@@ -117,6 +121,11 @@ def _pass_on(data: socket.socket, pub: zmq.Socket[bytes], buffer: bytearray) -> 
                 at = begin + length(buffer, at)[0]
                 # A PUB socket drops for a viewer that is behind; it never blocks.
                 send(view[begin:at], flags)
+                passed += 1
+                if passed % _BURST == 0:
+                    time.sleep(_REST)
+                    # Else libzmq hears that there is room again only after a millisecond.
+                    pub.get(zmq.EVENTS)
     except BlockingIOError:
         pass
     except ConnectionResetError:
