@@ -115,7 +115,7 @@ class Kernel:
         return self.proc_key.pack(start=start, tgid=pid)
 
     def attach(self, pid: int, start: int) -> bool:
-        """Begin to count `pid`, for whom Holdings has seen to room; False if it is there already."""
+        """Begin to count `pid`, for which there must be room; False if it is there already."""
         return self._cells.put(pid, self.proc.pack(since=time.monotonic_ns(), start=start))
 
     def detach(self, pid: int) -> None:

@@ -218,7 +218,7 @@ def test_a_broker_that_keeps_dying_is_given_up_with_one_message_on_each_side(
     (line,) = [each for each in daemon.log.splitlines() if each.startswith("netiod: the broker")]
     assert line == (
         "netiod: the broker was killed by SIGKILL, the 5th time in 10 seconds: netiod gives up; "
-        "its log says why, with -v in full"
+        "its log says why, with -v in full; see: netioctl doctor"
     )
     assert not daemon.run_dir.exists()
     status, out, err = watch.finish(None)
