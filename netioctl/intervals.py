@@ -13,11 +13,11 @@ from netioctl.screen import Screen, Wish
 from netioctl.watching import Began, Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from netioctl.answers import Held, Process
     from netioctl.session import Session
 
+#: Of so many processes even those that move nothing have a line.
+_MOST_IDLE = 10
 _ZERO = Totals()
 
 
@@ -33,7 +33,7 @@ class Intervals(Screen):
     """Asks for counters every so often, and prints what they have gained.
 
     All lines of a process add up to its total of this watch: the last one is of a shorter time,
-    and one in which netiod was away of a longer. Who exits has a last line at once.
+    and one in which netiod was away of a longer.
     """
 
     def __init__(self, session: Session, output: Output, wish: Wish, interval: float) -> None:
@@ -43,7 +43,8 @@ class Intervals(Screen):
         #: The counters as they were last, and of whom.
         self._counted: dict[_Key, Totals] = {}
         self._seen: set[tuple[int, int]] = set()
-        self._gone: set[tuple[int, int]] = set()
+        #: Who has exited in this interval; that is told below what they moved last.
+        self._gone: list[Gone] = []
         self._before = self._next = 0.0
 
     @property
@@ -60,19 +61,17 @@ class Intervals(Screen):
     def show(self, items: list[Any]) -> None:
         """Tell what happened, and what was moved if it is time for that."""
         text: list[str] = []
-        gone = {_who(item.process) for item in items if isinstance(item, Gone)}
-        if gone:
-            # What they moved last stands before the word that they are gone.
-            self._gone |= gone
-            self._draw_sums(text, self._gone, all_=False)
         for item in items:
-            if isinstance(item, (Began, Gone, Waiting)):
+            if isinstance(item, Gone) and item.reason is None:
+                self._gone.append(item)
+            elif isinstance(item, (Began, Gone, Waiting)):
                 self._tell(item, text)
             elif isinstance(item, (Interrupted, Escaped)):
                 self._missing(item, text)
         now = time.monotonic()
         if now >= self._next:
-            self._draw_sums(text, self._living() | self._gone)
+            if self._draw_sums(text):
+                self._tell_gone(text)
             # Where that took longer than it should, there are fewer intervals, not later ones.
             self._next += (int((now - self._next) / self._interval) + 1) * self._interval
         self._flush(text)
@@ -80,38 +79,36 @@ class Intervals(Screen):
     def end(self) -> None:
         """What was moved since the last interval."""
         text: list[str] = []
-        self._draw_sums(text, self._living() | self._gone, idle=False)
+        self._draw_sums(text, idle=False)
+        self._tell_gone(text)
         self._flush(text)
 
-    def _living(self) -> set[tuple[int, int]]:
-        return {_who(process) for process in self._watch.living.values()}
+    def _tell_gone(self, text: list[str]) -> None:
+        for item in self._gone:
+            self._tell(item, text)
+        self._gone.clear()
 
-    def _draw_sums(
-        self,
-        text: list[str],
-        wanted: Collection[tuple[int, int]],
-        *,
-        all_: bool = True,
-        idle: bool = True,
-    ) -> None:
-        """Lines for these processes; `all_` of them, so that another interval begins.
+    def _draw_sums(self, text: list[str], *, idle: bool = True) -> bool:
+        """Lines for all that are watched, then another interval begins; False: not yet.
 
         `idle`: also for those that moved nothing.
         """
         rows = self._watch.held()
         if rows is None:
             # The next time has it all.
-            return
+            return False
         now, clock = time.monotonic(), time.time_ns()
+        wanted = {_who(process) for process in self._watch.living.values()}
+        idle &= len(wanted) <= _MOST_IDLE
+        wanted |= {_who(item.process) for item in self._gone}
         for row in rows:
             if _who(row.process) not in wanted:
                 continue
             moved = self._gained(row)
             if idle or moved != _ZERO:
                 text.append(self._draws.sums(Sums(clock, now - self._before, row.process, moved)))
-        self._gone.clear()
-        if all_:
-            self._before = now
+        self._before = now
+        return True
 
     def _gained(self, row: Held) -> Totals:
         """What a process has moved since this was asked last."""

@@ -50,7 +50,8 @@ _DATA = ("json", "csv")
     "--interval",
     type=options.Duration(),
     metavar="TIME",
-    help="Instead of events, what each process moved in so many seconds: text has it a second.",
+    help="Instead of events, what each process moved in so many seconds; text shows it per second. "
+    "Of more than ten processes, those that moved nothing are left out.",
 )
 @options.duration
 @click.option(

@@ -138,9 +138,11 @@ def _parse_columns(
         return ()
     names = [name.strip().lower() for each in value for name in each.split(",")]
     for at, name in enumerate(names):
+        if not name:
+            raise click.UsageError(f"--columns: a word is missing in {','.join(value)!r}", context)
         if name not in COLUMNS:
             known = ", ".join(COLUMNS)
-            raise click.UsageError(f"--columns does not know {name or 'that'}: {known}", context)
+            raise click.UsageError(f"--columns does not know {name}; it knows {known}", context)
         if name in names[:at]:
             raise click.UsageError(f"--columns has {name} twice", context)
     return tuple(names)

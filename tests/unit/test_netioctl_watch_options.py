@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -10,10 +11,16 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from netioctl import screen as screens
+from netioctl.answers import Process
+from netioctl.render.events import Form, drawer
+from netioctl.watching import Began, Gone
+from netioctl.wire.endpoints import UNKNOWN
 from tests.unit.fake_daemon import RECVFROM, FakeDaemon, running, tcp_entry
 from tests.unit.test_netioctl_live import Screen
 from tests.unit.test_netioctl_watch import CONNECTION, ENDS, ENTRY, PID, WATCHING, Viewer
@@ -175,7 +182,8 @@ def test_csv_on_a_terminal_is_told_there_what_it_lacks(daemon: FakeDaemon) -> No
         ("--csv --wide", "--wide is for text"),
         ("--columns dir --wide", "--wide is one choice of columns, and --columns another"),
         ("--columns dir --json", "--columns is for text and --csv"),
-        ("--columns dir,host", "--columns does not know host: time, dir, pid, tid, comm, call"),
+        ("--columns dir,host", "--columns does not know host; it knows time, dir, pid, tid, comm"),
+        ("--columns dir,,pid", "--columns: a word is missing in 'dir,,pid'"),
         ("--columns dir --columns dir", "--columns has dir twice"),
         ("--columns dir --summary-only", "--columns is about events, and --summary-only"),
         ("--time utc --json", "--time is for text and --csv"),
@@ -304,6 +312,52 @@ def test_sums_a_second(daemon: FakeDaemon) -> None:
     assert not any(line["pid"] == PID for line in lines[exit_at + 1 :])
     # No stream was asked for.
     assert [params["stream"] for name, params in daemon.requests if name == "watch"] == [False]
+
+
+def test_of_many_processes_the_idle_ones_have_no_line(daemon: FakeDaemon) -> None:
+    pids = [str(pid) for pid in range(2000, 2011)]
+    for pid in pids:
+        daemon.process(int(pid), f"p{pid}")
+    viewer = Viewer(daemon, "watch", "--interval", "0.1", "--csv", *pids)
+    assert viewer.process.stdout is not None
+    viewer.process.stdout.readline()
+    daemon.processes[2003].row(*ENDS, sent_bytes=5, send_ops=1)
+    assert viewer.process.stdout.readline().split(",")[2:] == [
+        "2003",
+        "p2003",
+        "5",
+        "0",
+        "1",
+        "0\n",
+    ]
+    viewer.process.send_signal(signal.SIGINT)
+    assert viewer.end()[:2] == (0, "")
+
+
+def test_who_comes_later_is_told_of() -> None:
+    """A process that a selector chose, or the child of one that is followed."""
+    process = Process(77, 99, "chi\x1bld", 0, 0.0, "pid.77.", None, True)
+    items = [Began(process, None), Began(process, 7), Gone(process, None)]
+
+    def shown(kind: str) -> tuple[str, str]:
+        out, err = io.BytesIO(), io.StringIO()
+        with contextlib.redirect_stderr(err):
+            output: Any = SimpleNamespace(width=lambda: None, write=lambda t: out.write(t.encode()))
+            session: Any = SimpleNamespace(generation=0, connection=None)
+            drawn = drawer(Form(kind, ("dir",)), lambda _: UNKNOWN, 0)
+            screens.Screen(session, output, screens.Wish(Form(kind)), drawn).show(items)
+        return out.getvalue().decode(), err.getvalue()
+
+    told = "watching 77 (chi\\x1bld)"
+    for kind in ("text", "wide", "columns", "csv"):
+        assert shown(kind) == ("", f"{told}\n{told}, child of 7\n77 (chi\\x1bld) exited\n")
+    out, err = shown("json")
+    assert not err
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"type": "began", "pid": 77, "comm": "chi\x1bld", "parent": None},
+        {"type": "began", "pid": 77, "comm": "chi\x1bld", "parent": 7},
+        {"type": "exit", "pid": 77},
+    ]
 
 
 def test_sums_outlive_the_broker(daemon: FakeDaemon) -> None:
