@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netioctl import stats
@@ -10,10 +9,12 @@ from netioctl.answers import Totals
 from netioctl.output import Output, say
 from netioctl.render.intervals import CsvIntervals, Drawer, JsonIntervals, Sums, TextIntervals
 from netioctl.screen import Screen, Wish
+from netioctl.stream import Lost
 from netioctl.watching import Began, Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
     from netioctl.answers import Held, Process
+    from netioctl.recording.stepped import Stepped
     from netioctl.session import Session
 
 #: Of so many processes even those that move nothing have a line.
@@ -36,7 +37,9 @@ class Intervals(Screen):
     and one in which netiod was away of a longer.
     """
 
-    def __init__(self, session: Session, output: Output, wish: Wish, interval: float) -> None:
+    def __init__(
+        self, session: Session | Stepped, output: Output, wish: Wish, interval: float
+    ) -> None:
         super().__init__(session, output, wish, None)
         self._watch, self._interval = session, interval
         self._draws = _drawer(wish, interval, session.began)
@@ -55,7 +58,7 @@ class Intervals(Screen):
     def begin(self) -> None:
         """The header; the first interval begins."""
         self._output.write(self._draws.begin())
-        self._before = time.monotonic()
+        self._before = self._watch.clock()
         self._next = self._before + self._interval
 
     def show(self, items: list[Any]) -> None:
@@ -66,14 +69,15 @@ class Intervals(Screen):
                 self._gone.append(item)
             elif isinstance(item, (Began, Gone, Waiting)):
                 self._tell(item, text)
-            elif isinstance(item, (Interrupted, Escaped)):
+            elif isinstance(item, (Interrupted, Escaped, Lost)):
                 self._missing(item, text)
-        now = time.monotonic()
-        if now >= self._next:
+        now = self._watch.clock()
+        # The clock of a recording stands at the end of an interval, but for a rounding error.
+        if now >= self._next - 1e-6:
             if self._draw_sums(text):
                 self._tell_gone(text)
             # Where that took longer than it should, there are fewer intervals, not later ones.
-            self._next += (int((now - self._next) / self._interval) + 1) * self._interval
+            self._next += (int((now - self._next + 1e-6) / self._interval) + 1) * self._interval
         self._flush(text)
 
     def end(self) -> None:
@@ -97,7 +101,7 @@ class Intervals(Screen):
         if rows is None:
             # The next time has it all.
             return False
-        now, clock = time.monotonic(), time.time_ns()
+        now, clock = self._watch.clock(), self._watch.time_ns()
         wanted = {_who(process) for process in self._watch.living.values()}
         idle &= len(wanted) <= _MOST_IDLE
         wanted |= {_who(item.process) for item in self._gone}
@@ -122,9 +126,12 @@ class Intervals(Screen):
         self._counted[key] = row.total
         return Totals(*(max(0, count) for count in stats.minus(row.total, before)))
 
-    def _missing(self, item: Interrupted | Escaped, text: list[str]) -> None:
+    def _missing(self, item: Interrupted | Escaped | Lost, text: list[str]) -> None:
         if isinstance(item, Escaped):
             shown = self._draws.missed(item.operations)
+        elif isinstance(item, Lost):
+            # Of a recording, whose sums are made of its events.
+            shown = self._draws.lost(item)
         else:
             shown = self._draws.interrupted(item.seconds)
         if self._aside:

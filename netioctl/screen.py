@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from netioctl.outage import PATIENCE
 from netioctl.output import Output, say
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netioctl.answers import Process
     from netioctl.filters import Chooser, Filter
     from netioctl.recording.replay import Replay
+    from netioctl.recording.stepped import Stepped
     from netioctl.render.events import Drawer
     from netioctl.resolve import Names
     from netioctl.stream import Events, Lost
@@ -213,10 +214,10 @@ def part(item: Events, begin: int, end: int) -> Events:
 
 def screen(session: Session | Replay, output: Output, wish: Wish) -> Screen:
     """The screen for this wish; on a terminal one that skips what the terminal cannot take."""
-    if wish.interval is not None and isinstance(session, Session):
+    if wish.interval is not None:
         from netioctl.intervals import Intervals
 
-        return Intervals(session, output, wish, wish.interval)
+        return Intervals(cast("Session | Stepped", session), output, wish, wish.interval)
     if not wish.events:
         return Screen(session, output, wish, None)
     from netioctl.render.events import drawer

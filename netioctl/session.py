@@ -220,6 +220,10 @@ class Session(Watching):
         """Now, in seconds of a clock that has no other meaning."""
         return time.monotonic()
 
+    def time_ns(self) -> int:
+        """Now, in nanoseconds since the epoch."""
+        return time.time_ns()
+
     def before(self, pid: int) -> Totals:
         """What had been counted of a process before this watch, which has to have `totals`."""
         return self._tally.before(pid)

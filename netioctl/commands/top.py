@@ -107,7 +107,9 @@ def command(
     wish = script.Wish(as_json, 1 if once else count) if scripted else None
     if source is not None:
         speed = replay_speed if scripted else replay_speed or 1.0
-        return _replay(source.stepped(targets, interval, speed), state, interval, wish, output)
+        return _replay(
+            source.stepped(targets, interval, speed=speed), state, interval, wish, output
+        )
     return _live(targets, state, interval, wish, output)
 
 

@@ -120,12 +120,13 @@ def command(
         resolve,
         interval,
     )
-    if source is not None and interval is not None:
-        raise click.UsageError("--interval reads live counters, which a recording has not")
     output = Output()
     if source is not None:
         seconds = None if math.isinf(duration) else duration
-        replay = source.replay(targets, speed=replay_speed, seconds=seconds)
+        if interval is None:
+            replay = source.replay(targets, speed=replay_speed, seconds=seconds)
+        else:
+            replay = source.stepped(targets, interval, speed=replay_speed, seconds=seconds)
         with replay:
             return _show(replay, output, wish._replace(duration=math.inf))
     targets = options.or_picked(targets)

@@ -61,28 +61,40 @@ class Source(NamedTuple):
 
         reader = self.reader()
         try:
-            since, until = self.moments(reader)
-            if seconds is not None:
-                last = (reader.began if since is None else since) + round(seconds * _SECOND)
-                until = last if until is None else min(last, until)
+            since, until = self._part(reader, seconds)
             return Replay(reader, pids(reader, targets), since=since, until=until, speed=speed)
         except BaseException:
             reader.close()
             raise
 
-    def stepped(self, targets: Targets, seconds: float, speed: float | None) -> Stepped:
-        """The recording by intervals of `seconds`; as replay()."""
+    def stepped(
+        self,
+        targets: Targets,
+        interval: float,
+        *,
+        speed: float | None = None,
+        seconds: float | None = None,
+    ) -> Stepped:
+        """The recording by intervals of so many seconds; else as replay()."""
         from netioctl.recording.choose import pids
         from netioctl.recording.stepped import Stepped
 
         reader = self.reader()
         try:
-            since, until = self.moments(reader)
+            since, until = self._part(reader, seconds)
             chosen = pids(reader, targets)
-            return Stepped(reader, chosen, seconds=seconds, since=since, until=until, speed=speed)
+            return Stepped(reader, chosen, seconds=interval, since=since, until=until, speed=speed)
         except BaseException:
             reader.close()
             raise
+
+    def _part(self, reader: Reader, seconds: float | None) -> tuple[int | None, int | None]:
+        """moments(), of which so many seconds."""
+        since, until = self.moments(reader)
+        if seconds is not None:
+            last = (reader.began if since is None else since) + round(seconds * _SECOND)
+            until = last if until is None else min(last, until)
+        return since, until
 
     def moments(self, reader: Reader) -> tuple[int | None, int | None]:
         """--since and --until, in ns since the epoch.

@@ -62,7 +62,7 @@ class Stepped(Replay):
 
     def clock(self) -> float:
         """Now, in the recording: seconds of a clock that has no other meaning."""
-        return self._position / _SECOND
+        return (self._position - self._since) / _SECOND
 
     def time_ns(self) -> int:
         """Now, in the recording: ns since the epoch."""

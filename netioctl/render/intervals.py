@@ -12,6 +12,7 @@ from netioctl.render.words import printable, short_size
 if TYPE_CHECKING:
     from netioctl.answers import Process, Totals
     from netioctl.render.clocks import Clock
+    from netioctl.stream import Lost
 
 _CSV = ("time", "seconds", "pid", "comm", "sent_bytes", "recv_bytes", "send_ops", "recv_ops")
 
@@ -32,6 +33,7 @@ class Drawer(Protocol):
     def sums(self, item: Sums) -> str: ...  # noqa: D102
     def interrupted(self, seconds: float) -> str: ...  # noqa: D102
     def missed(self, operations: int) -> str: ...  # noqa: D102
+    def lost(self, item: Lost) -> str: ...  # noqa: D102
 
 
 class _Lines:
@@ -45,6 +47,10 @@ class _Lines:
     def missed(self, operations: int) -> str:
         """Operations that escaped the kernel's hooks."""
         return self._palette.missing(losses.missed(operations))
+
+    def lost(self, item: Lost) -> str:
+        """Events that a recording lacks, and with it the sums."""
+        return self._palette.missing(losses.lost(item))
 
 
 class TextIntervals(_Lines):
@@ -123,3 +129,7 @@ class JsonIntervals(_Lines):
     def missed(self, operations: int) -> str:
         """Operations that escaped the kernel's hooks."""
         return line({"type": "missed", "operations": operations})
+
+    def lost(self, item: Lost) -> str:
+        """Events that a recording lacks."""
+        return line({"type": "lost", "events": item.events, "stage": item.stage})
