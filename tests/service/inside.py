@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,9 +68,8 @@ def until(condition: Callable[[], Any], what: str) -> Any:
         if value:
             return value
         time.sleep(0.1)
-    raise SystemExit(
-        f"not so after {_PATIENCE:.0f} s: {what}\n{run('journalctl', '-u', 'netiod').stdout}"
-    )
+    log = run("journalctl", "-u", "netiod", "-u", "netio-exporter").stdout
+    raise SystemExit(f"not so after {_PATIENCE:.0f} s: {what}\n{log}")
 
 
 class Traffic:
@@ -129,6 +129,16 @@ def serves() -> bool:
     return run("netioctl", "list", ok=False).returncode == 0
 
 
+def scrape() -> str:
+    """What the exporter serves; empty while it does not."""
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:19099/metrics", timeout=30) as answer:
+            found: str = answer.read().decode()
+            return found
+    except OSError:
+        return ""
+
+
 def files() -> set[str]:
     """What there is where installations leave something."""
     found: set[str] = set()
@@ -172,6 +182,21 @@ def main() -> None:
     assert refused.returncode == 1
     assert len(refused.stderr.splitlines()) == 1, refused.stderr
     run("netioctl", "add", one.pid, user="alice")
+
+    say("the exporter, as a user of its own in the group, serves what all users hold")
+    assert run("systemctl", "is-enabled", "netio-exporter", ok=False).stdout == "disabled\n"
+    run("systemctl", "start", "netio-exporter")
+    metrics = until(scrape, "the exporter serves")
+    assert "\nnetio_up 1.0\n" in metrics, metrics
+    own = re.search(rf'\nnetio_process_sent_bytes_total.*pid="{one.pid}".*', metrics)
+    assert own, metrics
+    # Who is no operator is not told, and who may not read /proc does not know.
+    assert 'netio_lost_events_total{stage="daemon"}' in metrics, metrics
+    assert 'unit="netio-test.service",user="alice"' in own[0], own[0]
+    assert float(own[0].split()[-1]) > 0, own[0]
+    log = run("systemctl", "stop", "netio-exporter") and run("journalctl", "-u", "netio-exporter")
+    assert "Deactivated successfully" in log.stdout, log.stdout
+    run("systemctl", "start", "netio-exporter")
     one.end()
 
     say("each process is killed; it comes back, and totals are unbroken")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ _INIT = TOP / "tests" / "service" / "init.sh"
 _PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "util-linux", "procps", "passwd"),
     *("python3", "python3-bpfcc", "python3-zmq", "python3-numpy", "python3-psutil"),
-    "python3-click",
+    *("python3-click", "python3-prometheus-client"),
 )
 _SECONDS = 600
 
@@ -28,7 +29,9 @@ _SECONDS = 600
 def _root() -> Path:
     try:
         check_host()
-        return userland.fetch(_SUITE.name, False, print, f"{_SUITE.name}-systemd", _PACKAGES)
+        # Another list of packages makes another root file system.
+        name = f"{_SUITE.name}-{zlib.crc32(' '.join(_PACKAGES).encode()):08x}"
+        return userland.fetch(_SUITE.name, False, print, name, _PACKAGES)
     except KernelsError as error:
         unavailable(str(error))
 
