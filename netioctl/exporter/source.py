@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ class Source:
         self._connect, self._accounts, self._wanted = connect, accounts, wanted
         self._lock = threading.Lock()
         self._client: Client | None = None
-        self._asked = -FRESH
+        self._asked = -math.inf
         self._metrics: tuple[Metric, ...] = ()
         #: Why the daemon does not answer, as it was last told; None: it does.
         self._trouble: str | None = None
