@@ -19,3 +19,10 @@ def _logging() -> Iterator[None]:
         each.handlers[:], each.propagate = handlers, propagate
         each.setLevel(level)
     logging.raiseExceptions = raises
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gates first: they are forked off this process, may take little address space, and other
+    tests have it take much by their threads.
+    """
+    items.sort(key=lambda item: item.path.name != "test_gate.py")
