@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
- * Maps, filter, account, emit. Every back-end in hooks/ ends in account().
- *
- * The loader puts event.h, kernel.h (with this kernel's offsets), this file and one hook file
- * together before BCC sees them: BCC rewrites map calls only in the main file.
+ * Sockets and connections: identify, account, emit. Every back-end in hooks/ ends in account().
  */
 
 #define AF_UNIX 1
@@ -16,68 +13,11 @@
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 #define SUN_PATH_OFFSET 2
+#define PIDTYPE_TGID 1
 #define TCP_ESTABLISHED 1
 #define IPPROTO_TCP 6
 #define TCP_ZEROCOPY_RECEIVE 35
 #define ETH_P_IP 0x0800
-#define PIDTYPE_TGID 1
-
-#define READ(field) \
-	({ typeof(field) value_; __builtin_memset(&value_, 0, sizeof(value_)); \
-	   bpf_probe_read_kernel(&value_, sizeof(value_), &(field)); value_; })
-/* By way of a variable, or the compiler would load byte by byte: the structs are packed. */
-#define AS_LOADED(field) ({ typeof(field) *at_ = &(field); *(volatile typeof(field) *)at_; })
-#define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
-
-/*
- * Where the verifier knows what a pointer leads to, a field is loaded, which takes a tenth of the
- * time of a read by a helper. The kernel function bpf_rdonly_cast (6.2) tells it, at no cost:
- * netiod/kfuncs.py puts the call in.
- */
-#ifdef NETIO_KFUNC_bpf_rdonly_cast
-static void *(*bpf_rdonly_cast)(const void *, u32) = (void *)NETIO_KFUNC_bpf_rdonly_cast;
-#define KNOWN(type, pointer) ((struct type *)bpf_rdonly_cast(pointer, NETIO_TYPE_##type))
-#define LOAD(field) AS_LOADED(field)
-#else
-#define KNOWN(type, pointer) ((struct type *)(pointer))
-#define LOAD(field) READ(field)
-#endif
-
-/* Four bits a process: an array look-up costs a sixth of a hash miss, and misses are the rule. */
-BPF_ARRAY(filter, u64, NETIO_FILTER_WORDS);
-/*
- * Counters of the processes that are counted, each in a cell: that of its PID's low bits, because an
- * array look-up costs a tenth of a hash look-up, or where that is another's, the one in elsewhere.
- */
-BPF_F_TABLE("array", u32, struct proc, cells, NETIO_CELLS, BPF_F_MMAPABLE);
-BPF_HASH(elsewhere, u32, u32, NETIO_MAX_PIDS);
-BPF_HASH(exited, struct proc_key, struct proc, NETIO_MAX_PIDS);
-/* Of those who live and of those who have exited. */
-BPF_HASH(holds, struct proc_key, struct hold, 2 * NETIO_MAX_PIDS);
-/*
- * Connections: conns says which row has the counters of one. Most operations do not ask it, for the
- * same reason: near has the row that was last used under a hash of the key. Rows that were in use
- * come back by free_rows; those that never were are counted off by next_row. Nobody maps the rows,
- * but what can be mapped begins at a page, and each row so at a cache line.
- */
-BPF_F_TABLE("array", u32, struct conn, rows, NETIO_MAX_CONNECTIONS, BPF_F_MMAPABLE);
-BPF_HASH(conns, struct conn_key, u32, NETIO_MAX_CONNECTIONS);
-BPF_ARRAY(near, u32, 1 << NETIO_NEAR_BITS);
-BPF_STACK(free_rows, u32, NETIO_MAX_CONNECTIONS);
-#ifdef NETIO_HAS_atomic_fetch
-BPF_ARRAY(next_row, u64, 1);
-#endif
-BPF_HASH(names, u32, struct unix_names, NETIO_MAX_NAMES);
-BPF_ARRAY(nameless, struct unix_names, 1);
-#ifdef NETIO_HAS_atomic_fetch
-BPF_ARRAY(next_id, u64, 1);
-#else
-BPF_PERCPU_ARRAY(next_id, u64, 1);
-#endif
-BPF_ARRAY(config, u64, NETIO_CONFIG_COUNT);
-BPF_ARRAY(stats, u64, NETIO_STAT_COUNT);
-BPF_RINGBUF_OUTPUT(events, NETIO_RING_PAGES);
-BPF_RINGBUF_OUTPUT(meta, NETIO_META_PAGES);
 
 /* The far end of one datagram, where the socket itself is not connected. */
 struct peer {
@@ -95,59 +35,6 @@ struct op {
 	u32 call;
 	u32 dir;
 };
-
-static __always_inline u64 filter_of(u32 tgid)
-{
-	u32 index = tgid >> 4;
-	u64 *word = filter.lookup(&index);
-
-	return word ? *word >> ((tgid & 15) * 4) & 15 : 0;
-}
-
-static __always_inline struct proc *proc_of(u32 tgid)
-{
-	u32 index = tgid & (NETIO_CELLS - 1), *other;
-	struct proc *cell = cells.lookup(&index);
-
-	if (cell && cell->tgid == tgid)
-		return cell;
-	other = elsewhere.lookup(&tgid);
-	if (!other)
-		return NULL;
-	index = *other;
-	cell = cells.lookup(&index);
-	return cell && cell->tgid == tgid ? cell : NULL;
-}
-
-/*
- * A process is counted no longer. Its cell may have been given to another meanwhile, by the
- * broker, who saw it end first.
- */
-static __always_inline void proc_ends(struct proc *cell, u32 tgid)
-{
-	elsewhere.delete(&tgid);
-#ifdef NETIO_HAS_atomic_fetch
-	__sync_val_compare_and_swap(&cell->tgid, (u64)tgid, 0ULL);
-#else
-	if (cell->tgid == tgid)
-		cell->tgid = 0;		/* where this is built, programs are not preempted */
-#endif
-}
-
-static __always_inline void count(u32 stat)
-{
-	u64 *value = stats.lookup(&stat);
-
-	if (value)
-		ADD(*value, 1);
-}
-
-static __always_inline u64 configured(u32 index)
-{
-	u64 *value = config.lookup(&index);
-
-	return value ? *value : 0;
-}
 
 static __always_inline u16 swap16(u16 v)
 {
@@ -632,68 +519,7 @@ static __always_inline int account_to(struct proc *proc, u64 wanted, struct sock
 static __always_inline int account(u64 wanted, struct sock *sk, struct head *head,
 				   struct peer *peer, struct op *op)
 {
-	struct proc *proc = proc_of(op->id >> 32);
+	struct proc *proc = counted(op->id >> 32, &wanted);
 
 	return proc ? account_to(proc, wanted, sk, head, peer, op) : 0;
-}
-
-/*
- * The last thread of a process is gone (args: task). signal->live says so on every kernel; the
- * tracepoint's own group_dead argument is new. No socket call can follow: a thread gets here
- * after its last return to user mode. The entry leaves procs, so that a process that is given
- * the same PID is not counted.
- */
-RAW_TRACEPOINT_PROBE(sched_process_exit)
-{
-	struct task_struct *task = (void *)ctx->args[0];
-	u32 tgid = READ(task->tgid);
-	struct proc *proc = proc_of(tgid);
-	struct signal_struct *signal;
-	struct proc_key key = {};
-	struct proc last;
-	struct meta_exit *m;
-
-	if (!proc)
-		return 0;
-	signal = READ(task->signal);
-	if (READ(signal->live))
-		return 0;
-	last = *proc;
-	last.until = bpf_ktime_get_ns();
-	key.start = last.start;
-	key.tgid = tgid;
-	exited.update(&key, &last);
-	proc_ends(proc, tgid);
-	m = meta.ringbuf_reserve(sizeof(struct meta_exit));
-	if (!m) {
-		count(NETIO_STAT_META_LOST);
-		return 0;
-	}
-	m->kind = NETIO_META_EXIT;
-	m->tgid = tgid;
-	m->proc = last;
-	meta.ringbuf_submit(m, 0);
-	return 0;
-}
-
-/* A process takes another name: execve(2) and prctl(PR_SET_NAME) (args: task, comm). */
-RAW_TRACEPOINT_PROBE(task_rename)
-{
-	struct task_struct *task = (void *)ctx->args[0];
-	u32 tgid = READ(task->tgid);
-	struct meta_comm *m;
-
-	if (!filter_of(tgid) || READ(task->group_leader) != task)
-		return 0;
-	m = meta.ringbuf_reserve(sizeof(struct meta_comm));
-	if (!m) {
-		count(NETIO_STAT_META_LOST);
-		return 0;
-	}
-	m->kind = NETIO_META_COMM;
-	m->tgid = tgid;
-	__builtin_memset(m->comm, 0, sizeof(m->comm));
-	bpf_probe_read_kernel_str(m->comm, sizeof(m->comm), (void *)ctx->args[1]);
-	meta.ringbuf_submit(m, 0);
-	return 0;
 }

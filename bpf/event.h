@@ -33,25 +33,44 @@
 /* What the filter holds for a process: four bits each. */
 #define NETIO_FILTER_COUNT 1
 #define NETIO_FILTER_STREAM 2
+/* Its children are counted, too, from their first byte, and theirs. */
+#define NETIO_FILTER_FOLLOW 4
+
+/* What a selector goes by. */
+#define NETIO_SELECT_NAME 0
+#define NETIO_SELECT_USER 1
+#define NETIO_SELECT_ALL 2
+#define NETIO_SELECT_CGROUP 3
+/* Owner of a selector that may choose anybody's processes. */
+#define NETIO_ANYONE 4294967295
+/* Levels of cgroups that selectors can name: 1 is just below the root. */
+#define NETIO_CGROUP_LEVELS 12
 
 /* Kinds of records in the meta ring. */
 #define NETIO_META_CONN 1
 #define NETIO_META_UNIX 2
 #define NETIO_META_EXIT 3
 #define NETIO_META_COMM 4
+#define NETIO_META_CHOSEN 5
 
 /* Indices of the stats array. */
 #define NETIO_STAT_EVENTS_LOST 0
 #define NETIO_STAT_META_LOST 1
 #define NETIO_STAT_CONNS_FULL 2
-#define NETIO_STAT_COUNT 3
+/* Operations of processes that a selector wants and that found no cell: not counted. */
+#define NETIO_STAT_CHOSEN_FULL 3
+#define NETIO_STAT_COUNT 4
 
 /* Indices of the config array. */
 #define NETIO_CONFIG_EPOCH 0
 #define NETIO_CONFIG_NETLINK 1
 /* Bytes from the end of a thread's kernel stack to its user registers; found by the kernel side. */
 #define NETIO_CONFIG_REGS 2
-#define NETIO_CONFIG_COUNT 3
+/* Which selectors there are: another number after each change; 0: none, and nobody is followed. */
+#define NETIO_CONFIG_SELECT 3
+/* A bit for each NETIO_SELECT_* in use; for cgroups one for each level: SELECT_CGROUP + level. */
+#define NETIO_CONFIG_KINDS 4
+#define NETIO_CONFIG_COUNT 5
 
 /* One operation on a socket: a record of the events ring. */
 struct event {
@@ -83,13 +102,30 @@ struct proc {
 	u64 since;		/* ns, CLOCK_MONOTONIC, when it was attached */
 	u64 until;		/* ns, CLOCK_MONOTONIC, when it exited; 0: it lives */
 	u64 start;		/* clock ticks since boot: tells a reused PID from the first */
+	u32 flags;		/* NETIO_FILTER_* until the filter has it: of one that was chosen */
+	u32 checked;		/* NETIO_CONFIG_SELECT when selectors were last asked about it */
 	u64 tgid;		/* process; 0: the cell is free */
+};
+
+/* Key of the map selectors. */
+struct selector_key {
+	u8 value[16];		/* name, NUL-padded; or a number, u64: uid, id of a cgroup */
+	u32 kind;		/* NETIO_SELECT_* */
+	u32 owner;		/* uid whose processes alone are meant, or NETIO_ANYONE */
+};
+
+/* Value of the map selectors: processes of these are chosen at their first operation. */
+struct selector {
+	u32 flags;		/* NETIO_FILTER_*; 0: it rests */
+	u32 added;		/* 1: it stays without viewers */
+	u32 uid;		/* who added it */
+	u32 level;		/* of a cgroup; else 0 */
 };
 
 /* Who added a process: value of the map holds, by proc_key. Written and read by user space only. */
 struct hold {
 	u32 uid;		/* who added it */
-	u32 pad;		/* 0 */
+	u32 follow;		/* 1: its children, too */
 };
 
 /* A connection as its process sees it. */
@@ -184,4 +220,34 @@ struct meta_comm {
 	u32 kind;		/* NETIO_META_COMM */
 	u32 tgid;		/* process */
 	u8 comm[16];		/* task_struct.comm of its leader, NUL-terminated */
+};
+
+/*
+ * Meta ring, NETIO_META_CHOSEN: a selector wants this process, or it is the child of one that is
+ * followed. It is counted from now on; of one that was counted before, another selector wants it.
+ */
+struct meta_chosen {
+	u32 kind;		/* NETIO_META_CHOSEN */
+	u32 tgid;		/* process */
+	u64 start;		/* clock ticks since boot */
+	u64 since;		/* ns, CLOCK_MONOTONIC, when it was chosen: struct proc's */
+	u32 parent;		/* process whose child it is, where it is followed; 0: chosen by a selector */
+	u32 uid;		/* real */
+	u32 euid;		/* effective */
+	u32 suid;		/* saved */
+	u32 fsuid;		/* of the file system */
+	u32 pad;		/* 0 */
+	u8 comm[16];		/* task_struct.comm of its leader, NUL-padded */
+	u64 cgroup1;		/* id of its cgroup at that level, where selectors name any there; else 0 */
+	u64 cgroup2;		/* likewise */
+	u64 cgroup3;		/* likewise */
+	u64 cgroup4;		/* likewise */
+	u64 cgroup5;		/* likewise */
+	u64 cgroup6;		/* likewise */
+	u64 cgroup7;		/* likewise */
+	u64 cgroup8;		/* likewise */
+	u64 cgroup9;		/* likewise */
+	u64 cgroup10;		/* likewise */
+	u64 cgroup11;		/* likewise */
+	u64 cgroup12;		/* likewise */
 };

@@ -60,9 +60,20 @@ struct signal_struct {
 	int live;		/* include/linux/sched/signal.h; atomic_t, threads not yet in do_exit */
 };
 
+struct cred {
+	u32 uid;		/* include/linux/cred.h; kuid_t, as all these */
+	u32 euid;		/* include/linux/cred.h */
+	u32 suid;		/* include/linux/cred.h */
+	u32 fsuid;		/* include/linux/cred.h */
+};
+
 struct task_struct {
 	void *stack;		/* include/linux/sched.h */
+	int pid;		/* include/linux/sched.h; of the thread */
 	int tgid;		/* include/linux/sched.h */
+	u64 start_boottime;	/* include/linux/sched.h; ns */
+	struct cred *real_cred;	/* include/linux/sched.h */
+	void *cgroups;		/* include/linux/sched.h; another one in another cgroup */
 	struct task_struct *group_leader;	/* include/linux/sched.h */
 	struct files_struct *files;	/* include/linux/sched.h */
 	struct signal_struct *signal;	/* include/linux/sched.h */

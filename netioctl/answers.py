@@ -63,6 +63,8 @@ class Changes(NamedTuple):
 
     processes: tuple[Process, ...]
     errors: tuple[Failure, ...]
+    #: For each selector whether it was not added before, or was and is not any more.
+    selectors: tuple[bool, ...] = ()
 
 
 class Watched(NamedTuple):
@@ -87,6 +89,29 @@ class Held(NamedTuple):
     viewers: int
     exited: float | None
     total: Totals
+
+
+class Standing(NamedTuple):
+    """A selector that was added; `added_by`: uid, `kind`, `value` and `level` as in Selector."""
+
+    kind: str
+    value: str | int | None
+    level: int | None
+    added_by: int
+    follow: bool
+
+    @property
+    def label(self) -> str:
+        """As it would be given: `--name nginx`; of a cgroup only its id is known."""
+        value = "" if self.value is None else f" {self.value}"
+        return f"--{self.kind}{value}" + " --follow" * self.follow
+
+
+class Listing(NamedTuple):
+    """The answer to list."""
+
+    held: tuple[Held, ...]
+    selectors: tuple[Standing, ...]
 
 
 class Row(NamedTuple):
@@ -131,7 +156,9 @@ def hello(answer: Object) -> Hello:
 
 def changes(answer: Object) -> Changes:
     """The answer to add and remove."""
-    return Changes(list_(answer, "processes", process), list_(answer, "errors", failure))
+    told = answer.get("new", answer.get("removed"))
+    changed = tuple(each is True for each in told) if isinstance(told, list) else ()
+    return Changes(list_(answer, "processes", process), list_(answer, "errors", failure), changed)
 
 
 def watched(answer: Object) -> Watched:
@@ -203,6 +230,19 @@ def connection(value: Any) -> tuple[int, Connection]:
         optional(item, "proto", text),
         optional(item, "local", text),
         optional(item, "remote", text),
+    )
+
+
+def standing(value: Any) -> Standing:
+    """An entry of `selectors` in the answer to list."""
+    item = object_(value)
+    value = item.get("value")
+    return Standing(
+        text(item, "kind"),
+        value if isinstance(value, (str, int)) else None,
+        optional(item, "level", integer),
+        integer(item, "added_by"),
+        boolean(item, "follow"),
     )
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from netioctl import __version__, answers, notices, stats
 from netioctl.exchange import Exchange
+from netioctl.fields import list_
+from netioctl.targets import Selector
 from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import ConnectionLost, VersionMismatch
@@ -104,9 +106,20 @@ class Client:
         self.server = _checked(answer)
         return True
 
-    def watch(self, pids: Sequence[int], *, stream: bool = True) -> answers.Watched:
-        """Attach processes until this client closes; the answer names their stream, if wanted."""
-        asked = ({**each, "stream": stream} for each in _pieces(pids))
+    def watch(
+        self,
+        pids: Sequence[int],
+        *,
+        stream: bool = True,
+        selectors: Sequence[Selector] = (),
+        follow: bool = False,
+    ) -> answers.Watched:
+        """Attach processes until this client closes; the answer names their stream, if wanted.
+
+        Those that `selectors` choose, and with `follow` children of all, come as notifications.
+        """
+        more = {"stream": stream, **_more(selectors, follow)}
+        asked = ({**each, **more} for each in _pieces(pids))
         parts = []
         for each in asked:
             parts.append(answers.watched(self._ask("watch", each)))
@@ -140,17 +153,25 @@ class Client:
             found.update(map(answers.connection, self._ask_rows("describe", {"ids": piece})[1]))
         return found
 
-    def add(self, pids: Sequence[int]) -> answers.Changes:
-        """Attach processes until `remove` or their exit."""
-        return self._change("add", pids)
+    def add(
+        self, pids: Sequence[int], *, selectors: Sequence[Selector] = (), follow: bool = False
+    ) -> answers.Changes:
+        """Attach processes until `remove` or their exit; `selectors` choose more until `remove`."""
+        return self._change("add", pids, _more(selectors, follow))
 
-    def remove(self, pids: Sequence[int]) -> answers.Changes:
+    def remove(self, pids: Sequence[int], *, selectors: Sequence[Selector] = ()) -> answers.Changes:
         """Undo `add`."""
-        return self._change("remove", pids)
+        return self._change("remove", pids, _more(selectors, False))
 
     def list(self) -> tuple[answers.Held, ...]:
         """The processes that are held, or exited not long ago, as far as the caller may see."""
-        return tuple(answers.held(row) for row in self._ask_rows("list", {})[1])
+        return self.listing().held
+
+    def listing(self) -> answers.Listing:
+        """list(), and the selectors that were added, as far as the caller may see them."""
+        answer, rows = self._ask_rows("list", {})
+        selectors = list_(answer, "selectors", answers.standing) if "selectors" in answer else ()
+        return answers.Listing(tuple(answers.held(row) for row in rows), selectors)
 
     def summary(self, pids: Sequence[int]) -> answers.Summary:
         """Totals and connections of processes since they were attached."""
@@ -177,11 +198,13 @@ class Client:
         self._told.clear()
         return told
 
-    def _change(self, method: str, pids: Sequence[int]) -> answers.Changes:
-        parts = [answers.changes(self._ask(method, each)) for each in _pieces(pids)]
+    def _change(self, method: str, pids: Sequence[int], more: control.Object) -> answers.Changes:
+        asked = ({**each, **more} for each in _pieces(pids))
+        parts = [answers.changes(self._ask(method, each)) for each in asked]
         return answers.Changes(
             tuple(process for part in parts for process in part.processes),
             tuple(failure for part in parts for failure in part.errors),
+            parts[0].selectors,
         )
 
     def _ask(self, method: str, params: control.Object) -> control.Object:
@@ -227,6 +250,16 @@ def _checked(answer: control.Object) -> answers.Hello:
             f"{PROTOCOL_VERSION}: install the same version of both"
         )
     return found
+
+
+def _more(selectors: Sequence[Selector], follow: bool) -> control.Object:
+    """Params that older daemons do not know are sent only where they are needed."""
+    more: control.Object = {}
+    if selectors:
+        more["selectors"] = [selector.object for selector in selectors]
+    if follow:
+        more["follow"] = True
+    return more
 
 
 def _pieces(pids: Sequence[int]) -> Iterator[control.Object]:

@@ -14,6 +14,10 @@ class ExitStatus(IntEnum):
     USAGE = 2
     #: No daemon answers, or it went away.
     UNREACHABLE = 3
+    #: Of `run`, whose own statuses those of its program must not be mistaken for.
+    RUN_FAILED = 125
+    NOT_EXECUTABLE = 126
+    NOT_FOUND = 127
     #: Ctrl+C before there was anything to end (128 + SIGINT).
     INTERRUPTED = 130
     #: Whoever read stdout is gone, as after `| head` (128 + SIGPIPE).
@@ -26,6 +30,9 @@ MEANINGS = {
     ExitStatus.FAILURE: "something failed, with several PIDs at least one of them",
     ExitStatus.USAGE: "wrong usage",
     ExitStatus.UNREACHABLE: "the daemon cannot be reached or went away",
+    ExitStatus.RUN_FAILED: "of run: netioctl failed; else run has its program's status",
+    ExitStatus.NOT_EXECUTABLE: "of run: the program cannot be executed",
+    ExitStatus.NOT_FOUND: "of run: the program is not found",
     ExitStatus.INTERRUPTED: "Ctrl+C before anything was watched",
     ExitStatus.STDOUT_CLOSED: "nobody reads stdout any more",
 }

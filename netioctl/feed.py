@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import select
+import time
+from collections import deque
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +18,19 @@ if TYPE_CHECKING:
 #: Frames taken at once: bounds the memory that their text needs, and with it the connections that
 #: they may name to less than a Reader remembers.
 FRAMES_AT_ONCE = 32
+#: What all topics of processes begin with.
+ALL_TOPICS = "pid."
+#: The process, of no events, of which `sync` sends a frame where there may be no other.
+SIGN_OF_LIFE = Process(0, 0, "", 0, 0.0, "pid.0.", None, False)
+#: Frames of processes that nobody has told of yet: so many wait, and so many seconds.
+MOST_STRANGERS, KEEP_STRANGERS = 256, 1.0
 
 
 class Feed:
     """Frames by way of `poll`, which is told of the stream's descriptor."""
 
-    def __init__(self, poll: select.poll, layout: int) -> None:
-        """`layout`: the daemon's fingerprint.
+    def __init__(self, poll: select.poll, layout: int, *, grows: bool = False) -> None:
+        """`layout`: the daemon's fingerprint; `grows`: processes may be added by join().
 
         Raises:
             LayoutError: it is not ours.
@@ -37,6 +45,11 @@ class Feed:
         self._epoch = self._replaced = 0
         #: More frames may be there already.
         self.more = False
+        #: Processes come that nobody knows yet; their frames may be here before the word of them.
+        self._grows = grows
+        if grows:
+            self.reader.follow((SIGN_OF_LIFE,))
+        self._strangers: deque[tuple[float, bytes]] = deque(maxlen=MOST_STRANGERS)
 
     @staticmethod
     def check(layout: int) -> None:
@@ -77,8 +90,28 @@ class Feed:
             self._stream.close()
         self._stream = Stream(endpoint)
         self._poll.register(self._stream, select.POLLIN)
+        if self._grows:
+            # All that we may see: what is chosen may end before a subscription would be there.
+            self._stream.subscribe(ALL_TOPICS)
+            return
         for process in processes:
             self._stream.subscribe(process.topic)
+
+    def join(self, process: Process, published: int, lost: int) -> list[Any]:
+        """A process is watched from now on; what has come of it already."""
+        if self.silent((0,)):
+            # What came before the stream was there is not lost: it was not to be shown yet.
+            self.reader.follow((process,))
+        else:
+            self.reader.join(process, published, lost, self._epoch, self._replaced)
+        own, others = [], deque[tuple[float, bytes]](maxlen=MOST_STRANGERS)
+        for came, frame in self._strangers:
+            if frame.startswith(process.topic.encode()):
+                own.append(frame)
+            else:
+                others.append((came, frame))
+        self._strangers = others
+        return [item for frame in own for item in self.reader.read(frame)]
 
     def replaced(self, number: int) -> None:
         """The stream comes by another gate from frames with this number on."""
@@ -90,7 +123,13 @@ class Feed:
         after: list[Any] | None = None
         frames = [] if self._stream is None else self._stream.frames(FRAMES_AT_ONCE)
         self.more = len(frames) == FRAMES_AT_ONCE
+        now = time.monotonic()
+        while self._strangers and now - self._strangers[0][0] > KEEP_STRANGERS:
+            self._strangers.popleft()
         for frame in frames:
+            if self._grows and not self.reader.knows(frame):
+                self._strangers.append((now, frame))
+                continue
             items = self.reader.read(frame)
             if self.reader.interrupted:
                 self.reader.interrupted = False
@@ -99,12 +138,14 @@ class Feed:
         return before, after
 
     def silent(self, pids: Collection[int]) -> list[int]:
-        """Those of which no frame has come yet, or none since the last interruption."""
+        """Those of which no frame has come yet, or none since the last interruption; 0 stands for
+        the stream as such, where processes may be added."""
+        pids = (0, *pids) if self._grows else pids
         return [p for p in pids if not self.reader.begun(p, self._epoch, self._replaced)]
 
     def forget(self, process: Process) -> None:
         """Read its frames no longer."""
-        if self._stream is not None:
+        if self._stream is not None and not self._grows:
             self._stream.unsubscribe(process.topic)
         self.reader.forget(process.pid)
 

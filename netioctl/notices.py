@@ -51,7 +51,19 @@ class Ending(NamedTuple):
     total: answers.Totals
 
 
-Notification = Union[Exited, Revoked, Missed, Replaced, Ending]
+class Chosen(NamedTuple):
+    """Notification: a process is watched from now on.
+
+    `parent`: the process whose child it is, where that is followed; None: a selector chose it.
+    """
+
+    process: answers.Process
+    parent: int | None
+    published: int
+    lost: int
+
+
+Notification = Union[Chosen, Exited, Revoked, Missed, Replaced, Ending]
 
 
 def notification(message: Object) -> Notification | None:
@@ -65,6 +77,14 @@ def notification(message: Object) -> Notification | None:
             number(item, "time"),
             integer(item, "published"),
             optional(item, "lost", integer),
+        )
+    if method == "began":
+        item = object_(params)
+        return Chosen(
+            answers.process(item.get("process")),
+            optional(item, "parent", integer),
+            integer(item, "published"),
+            integer(item, "lost"),
         )
     if method == "revoked":
         item = object_(params)

@@ -11,10 +11,10 @@ from netioctl.outage import PATIENCE
 from netioctl.output import Output, say
 from netioctl.render.events import TEXT, Form
 from netioctl.session import Session
+from netioctl.targets import names
 from netioctl.watching import Began, Escaped, Gone, Interrupted, Waiting
 
 if TYPE_CHECKING:
-    from netioctl.answers import Process
     from netioctl.filters import Chooser, Filter
     from netioctl.recording.replay import Replay
     from netioctl.recording.stepped import Stepped
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Characters that are written at once rather than joined to others: they fit the CPU's cache.
 _LARGE = 65_536
-#: Processes that are named in one line.
-_NAMED = 5
 #: Seconds between two times that lines take up names that have become known.
 _NAMES_EVERY = 0.1
 
@@ -253,10 +251,3 @@ def _chooser(wish: Wish, lookup: Callable[[int], Connection]) -> Chooser | None:
     from netioctl.filters import Chooser
 
     return Chooser(wish.chosen, lookup)
-
-
-def names(processes: tuple[Process, ...]) -> str:
-    """`1234 (curl), 1235 (nginx)`; of many processes the first and how many more."""
-    named = ", ".join(f"{process.pid} ({process.comm})" for process in processes[:_NAMED])
-    more = len(processes) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named

@@ -20,11 +20,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from netioctl.answers import Failure, Held, Process, Summary, Totals
+from netioctl.answers import Failure, Held, Process, Summary, Totals, Watched
 from netioctl.client import Client
 from netioctl.feed import Feed, connection
 from netioctl.outage import Link, Outage
-from netioctl.targets import Targets
+from netioctl.targets import Targets, children, names
 from netioctl.watching import LAST_EVENTS, Gone, Interrupted, Item, Waiting, Watching
 from netioctl.wire.endpoints import Connection
 from netioctl.wire.errors import Code, ConnectionLost
@@ -55,6 +55,7 @@ class Session(Watching):
         super().__init__(client, targets, stream=stream, totals=totals)
         #: Before the first event, nanoseconds since the epoch.
         self.began = time.time_ns()
+        self._finished = False
 
     def __enter__(self) -> Session:
         return self
@@ -71,19 +72,55 @@ class Session(Watching):
     def attach(self) -> None:
         """Take the lease; `watched` and `errors` say for which processes that went well."""
         if self._want_stream:
-            self._feed = Feed(self._poll, self._client.server.layout)
-        answer = self._client.watch(self._targets.pids, stream=self._want_stream)
+            self._feed = Feed(self._poll, self._client.server.layout, grows=self._targets.grows)
+        answer = self._lease(self._targets.pids)
         self.watched, self.errors = answer.processes, answer.errors
         self.living = {process.pid: process for process in self.watched}
+        self._known = {(process.pid, process.start) for process in self.watched}
         # Counters of what was attached just now began at zero: those are exact from the first
         # byte. Others had counted before.
         earlier = [process.pid for process in self.watched if not process.fresh]
         needed = bool(earlier and self._want_totals)
         self._tally.begin(answer.missed, self._client.summary(earlier) if needed else None)
         self._poll.register(self._client, select.POLLIN)
-        if self._feed is not None and self.watched:
+        if self._feed is not None and answer.endpoint:
             self._feed.reader.follow(self.watched)
             self._feed.lease(answer.endpoint, self.watched, answer.epoch, answer.replaced)
+
+    def _lease(self, pids: Sequence[int]) -> Watched:
+        """Watch `pids`, and what else was asked for; those who are followed with the children that
+        they have already."""
+        targets = self._targets
+        answer = self._client.watch(
+            pids,
+            stream=self._want_stream,
+            selectors=targets.selectors,
+            follow=targets.follow,
+        )
+        if not (targets.follow and answer.processes):
+            return answer
+        # From here on new ones are seen; those of before are looked for, theirs included.
+        known = {process.pid for process in answer.processes}
+        while below := [pid for pid in children(known) if pid not in known]:
+            more = self._client.watch(below, stream=self._want_stream, follow=True)
+            known.update(below)
+            # Some may have exited meanwhile, or be another user's.
+            answer = answer._replace(
+                processes=answer.processes + more.processes,
+                endpoint=answer.endpoint or more.endpoint,
+            )
+        return answer
+
+    @property
+    def named(self) -> str:
+        """What is watched, in the words of people: `1234 (curl), --name nginx`."""
+        labels = dict.fromkeys(selector.label for selector in self._targets.selectors)
+        return ", ".join(filter(None, (names(self.watched), *labels)))
+
+    @property
+    def expects(self) -> bool:
+        """Whether there is something to watch, or may be."""
+        return bool(self.watched or self._targets.selectors)
 
     def open(self) -> None:
         """Wait until the stream of each process has begun."""
@@ -156,7 +193,9 @@ class Session(Watching):
         end: float | None = None
         while True:
             yield from self._mend()
-            if self._feed is None or not self.living:
+            if self._targets.grows:
+                yield from self._chosen_by_now()
+            if self._feed is None or not (self.living or self._leaving):
                 return
             end = time.monotonic() + LAST_EVENTS if end is None else end
             try:
@@ -169,13 +208,21 @@ class Session(Watching):
                 yield self.read()
                 left = end - time.monotonic()
                 expected = {pid: self._feed.reader.expected(pid) or 0 for pid in self.living}
-                if left <= 0 or all(n >= published.get(pid, 0) for pid, n in expected.items()):
+                there = all(n >= published.get(pid, 0) for pid, n in expected.items())
+                if there and not self._leaving:
+                    return
+                if left <= 0:
+                    for leaving in self._leaving.values():
+                        leaving.until = 0.0
+                    yield self.read()
                     return
                 self.wait(left)
 
     @property
     def ended(self) -> bool:
-        """Whether no process is left, and read() has returned all."""
+        """Whether no process is left, none is waited for, and read() has returned all."""
+        if self._targets.selectors:
+            return False
         return not (self.living or self._leaving or self._pending or self._outage)
 
     @property
@@ -192,6 +239,9 @@ class Session(Watching):
         while True:
             for _items in self._mend():
                 pass
+            if self._targets.grows and not self._finished:
+                for _items in self._chosen_by_now():
+                    pass
             if (counted := self.counters()) is not None:
                 return counted
 
@@ -227,6 +277,15 @@ class Session(Watching):
     def before(self, pid: int) -> Totals:
         """What had been counted of a process before this watch, which has to have `totals`."""
         return self._tally.before(pid)
+
+    def _chosen_by_now(self) -> Iterator[list[Item]]:
+        """What was chosen and has not been heard of yet."""
+        self._finished = True
+        try:
+            self._client.sync(list(self.living))
+        except ConnectionLost:
+            self._interrupt()
+        yield self.read()
 
     # --- interruptions ------------------------------------------------------------------------
 
@@ -277,18 +336,23 @@ class Session(Watching):
 
     def _take_up(self, outage: Outage, items: list[Item]) -> None:
         """Lease anew what is still the same; see what has become of the rest."""
+        self._resumed = True
         feed, strangers = self._feed, False
         if feed is not None:
             feed.check(self._client.server.layout)
-        if not self.living:
+        if not (self.living or self._targets.selectors):
             return
-        answer = self._client.watch(list(self.living), stream=self._want_stream)
+        answer = self._lease(list(self.living))
         if answer.missed < self._tally.escaped:
             self._tally.restarted()
         self._missed(answer.missed, items)
         for failure in answer.errors:
             self._missing(self.living[failure.pid], outage, failure)
         for process in answer.processes:
+            if process.pid not in self.living:
+                # A child that was made while there was nobody to tell us.
+                self._join(process, None, items)
+                continue
             known = self.living[process.pid]
             if process.start != known.start:
                 strangers = True
@@ -302,7 +366,7 @@ class Session(Watching):
         if strangers:
             # There is a lease on them now, which ends with this connection.
             self._interrupt()
-        elif feed is not None and self.living:
+        elif feed is not None and answer.endpoint:
             feed.lease(answer.endpoint, self.living.values(), answer.epoch, answer.replaced)
         outage.leaseless = strangers
 

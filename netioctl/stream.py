@@ -161,6 +161,17 @@ class Reader:
         for process in processes:
             self._tracks[process.pid] = _Track(process.start)
 
+    def join(self, process: Process, published: int, lost: int, epoch: int, replaced: int) -> None:
+        """Read the frames of a process that is watched from its event `published` on."""
+        track = self._tracks[process.pid] = _Track(process.start)
+        track.expected, track.lost = published, lost & _U32
+        track.epoch, track.replaced = epoch, replaced
+
+    def knows(self, frame: bytes) -> bool:
+        """Whether a frame's process is one that is followed; what is no frame is for read()."""
+        number = frame[4 : frame.find(b".", 4)]
+        return not number.isdigit() or int(number[:12]) in self._tracks
+
     def forget(self, pid: int) -> None:
         """Pass over the frames of a process from now on."""
         self._tracks.pop(pid, None)

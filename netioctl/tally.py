@@ -32,6 +32,10 @@ class Tally:
         """What had been counted of a process when the watch began."""
         return _ZERO if self._base is None else stats.of(self._base, (pid,)).total
 
+    def joined(self, before: Summary) -> None:
+        """A process is watched from now on, of which so much had been counted."""
+        self._base = before if self._base is None else stats.combine([self._base, before])
+
     def missed(self, so_far: int) -> int:
         """How many more operations have escaped than was known."""
         more = max(0, so_far - self._missed)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netioctl.answers import Failure
+from netioctl.answers import Failure, Process
 from netioctl.wire.control import MAX_PID
 from netioctl.wire.errors import Code, UsageError
+
+#: Processes that are named in one line.
+_NAMED = 5
+#: What is said where nothing is named.
+NONE_GIVEN = "no PID given; $(pgrep NAME) gives those of a program, --name NAME also later ones"
 
 
 class Selector(NamedTuple):
     """Which processes are wanted, now and later.
 
-    `kind` is `name` (value: task_struct.comm), `user` (uid), `cgroup` (id of a cgroup, whose
-    descendants belong to it) or `all` (no value). `label` is how it was given: `--name nginx`.
+    `kind` is `name` (value: task_struct.comm), `user` (effective uid), `cgroup` (id of a cgroup,
+    whose descendants belong to it; `level` is 1 just below the root) or `all` (no value). `label`
+    is how it was given: `--name nginx`.
     """
 
     kind: str
     value: str | int | None
     label: str
+    level: int | None = None
+
+    @property
+    def object(self) -> dict[str, str | int | None]:
+        """As the protocol has it."""
+        found: dict[str, str | int | None] = {"kind": self.kind, "value": self.value}
+        return found if self.level is None else {**found, "level": self.level}
 
 
 class Targets(NamedTuple):
@@ -29,6 +43,29 @@ class Targets(NamedTuple):
     pids: tuple[int, ...] = ()
     selectors: tuple[Selector, ...] = ()
     follow: bool = False
+
+    @property
+    def grows(self) -> bool:
+        """Whether processes may come that are not there yet."""
+        return bool(self.selectors) or self.follow
+
+
+def children(pids: Iterable[int]) -> list[int]:
+    """The descendants of `pids` that there are, as far as /proc shows them."""
+    parents: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                with open(f"/proc/{entry}/stat", "rb") as file:
+                    parent = int(file.read().rsplit(b")", 1)[1].split()[1])
+                parents.setdefault(parent, []).append(int(entry))
+    given = set(pids)
+    found, todo = [], list(given)
+    while todo:
+        below = [pid for pid in parents.pop(todo.pop(), []) if pid not in given]
+        found += below
+        todo += below
+    return found
 
 
 def parse(arguments: Iterable[str]) -> tuple[int, ...]:
@@ -42,7 +79,7 @@ def parse(arguments: Iterable[str]) -> tuple[int, ...]:
         for word in argument.split():
             pids[_pid(word)] = None
     if not pids:
-        raise UsageError("no PID given; $(pgrep NAME) gives those of a program, if it runs")
+        raise UsageError(NONE_GIVEN)
     return tuple(pids)
 
 
@@ -101,3 +138,10 @@ def user(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return str(uid)
+
+
+def names(processes: tuple[Process, ...]) -> str:
+    """`1234 (curl), 1235 (nginx)`; of many processes the first and how many more."""
+    named = ", ".join(f"{process.pid} ({process.comm})" for process in processes[:_NAMED])
+    more = len(processes) - _NAMED
+    return f"{named} and {more} more" if more > 0 else named

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 from netioctl.answers import Failure, Process, Totals
 from netioctl.client import Client
 from netioctl.feed import Feed
-from netioctl.notices import Ending, Missed, Notification, Replaced, Revoked
+from netioctl.notices import Chosen, Ending, Missed, Notification, Replaced, Revoked
 from netioctl.outage import Outage
 from netioctl.tally import Tally
 from netioctl.targets import Targets
@@ -91,10 +91,13 @@ class Watching:
         self._tally = Tally()
         self._leaving: dict[int, _Leaving] = {}
         self._outage: Outage | None = None
+        #: Seconds since the epoch when the lease was taken, and whether it was taken anew since.
+        self._since, self._resumed = time.time(), False
         self._last_words: dict[tuple[int, int], Totals] = {}
         #: The processes that went well, and that have not exited.
         self.watched: tuple[Process, ...] = ()
         self.living: dict[int, Process] = {}
+        self._known: set[tuple[int, int]] = set()
         #: The PIDs that did not.
         self.errors: tuple[Failure, ...] = ()
 
@@ -147,6 +150,9 @@ class Watching:
         if isinstance(told, Replaced):
             self._replaced(told)
             return
+        if isinstance(told, Chosen):
+            self._chosen(told, items)
+            return
         if isinstance(told, Ending):
             self._last_words[told.pid, told.start] = told.total
             return
@@ -162,6 +168,26 @@ class Watching:
             self._forget(process)
             return
         self._leaving[process.pid] = _Leaving(process, told.published, told.lost)
+
+    def _chosen(self, told: Chosen, items: list[Item]) -> None:
+        if (told.process.pid, told.process.start) in self._known:
+            return
+        self._join(told.process, told.parent, items)
+        if self._feed is not None:
+            items += self._feed.join(told.process, told.published, told.lost)
+
+    def _join(self, process: Process, parent: int | None, items: list[Item]) -> None:
+        """A process is watched from now on; what it did before that is not part of this watch,
+        unless it was chosen for us while there was nobody to tell us."""
+        ours = process.fresh or (self._resumed and process.since >= self._since)
+        if self._want_totals and not ours:
+            self._tally.joined(self._client.summary([process.pid]))
+        self._known.add((process.pid, process.start))
+        self.living[process.pid] = process
+        self.watched = (*self.watched, process)
+        items.append(Began(process, parent))
+        if self._feed is not None:
+            self._feed.reader.follow((process,))
 
     def _missed(self, so_far: int, items: list[Item]) -> None:
         if more := self._tally.missed(so_far):
@@ -203,7 +229,7 @@ class Watching:
                 next_request = now + SYNC_EVERY
                 # A process that exits meanwhile is held no longer.
                 with contextlib.suppress(NotHeld):
-                    self._client.sync(silent)
+                    self._client.sync([pid for pid in silent if pid])
             if not self._feed.more:
                 self._poll.poll(max(1.0, (next_request - now) * 1000))
             self._turn(items)

@@ -150,6 +150,7 @@ SPLICE = "splice"
 #: Needed whatever the back-end: the lives and names of processes.
 COMMON = (
     _raw("sched_process_exit"),
+    _raw("sched_process_fork"),
     _raw(
         "task_rename",
         required=False,

@@ -27,6 +27,7 @@ from netiod.kernel import Kernel
 from netiod.ledger import Ledger
 from netiod.missed import Missed
 from netiod.publisher import Publisher
+from netiod.selection import Origin, Selection
 from netiod.server import Server
 from netiod.settings import Settings
 from netiod.streams import Streams, gate_of
@@ -75,6 +76,7 @@ class Broker:
             supervisor.open_gate,
             supervisor.close_gate,
         )
+        self.selection = Selection(self.kernel, self.holdings, self.audit, self._began)
         #: Tells viewers one run of the broker from another.
         self.epoch = time.time_ns()
         self.publisher = Publisher(
@@ -85,11 +87,15 @@ class Broker:
             self.epoch,
             self.gates,
             self._exited,
+            self.selection.chosen,
         )
         # Another epoch than the last broker's: the kernel announces every connection anew.
         self.kernel.configure("EPOCH", self.epoch // 1_000_000 & 0xFFFFFFFF or 1)
         self.kernel.configure("NETLINK", int(settings.netlink))
         self.holdings.recover()
+        self.selection.recover()
+        for role, pid in self.daemon_processes():
+            self.selection.pass_over(role, pid)
         self._calm = stack.enter_context(selectors.DefaultSelector())
         self._stack = stack
         self._server = Server(
@@ -104,7 +110,8 @@ class Broker:
         )
         self._missed_told = self.missed()
         self.demand = Demand(loaded.info["on_demand"], supervisor.need_hooks)
-        self.demand.need(bool(self.holdings.living))
+        self._meta_lost = self.kernel.stat("META_LOST")
+        self.need_hooks()
 
     def run(self) -> int:
         """Serve until told to stop; the exit status."""
@@ -159,7 +166,7 @@ class Broker:
             self._missed_told = missed
             # Whoever cannot be told any more leaves the set.
             for connection in list(self._server.connections):
-                if connection.holdings:
+                if connection.holdings or self.selection.of(connection):
                     connection.notify("missed", {"operations": missed})
 
     def _tell_interrupted(self, uid: int, seconds: float) -> None:
@@ -168,6 +175,7 @@ class Broker:
         told = {"seconds": seconds, "replaced": self.publisher.replaced}
         for connection in list(self._server.connections):
             streams = any(h.leases.get(connection) for h in connection.holdings)
+            streams |= any(i.stream for i in self.selection.of(connection))
             if streams and gate_of(connection.caller) == uid:
                 connection.notify("interrupted", told)
 
@@ -220,8 +228,12 @@ class Broker:
         self.holdings.tick()
         self._server.turns.tick()
         self.audit.tick()
-        self.demand.need(bool(self.holdings.living))
-        watching = itertools.chain.from_iterable(h.leases for h in self.holdings.living.values())
+        self.selection.tick()
+        self._look_for_missed_choices()
+        self.need_hooks()
+        watching = itertools.chain(
+            *(h.leases for h in self.holdings.living.values()), self.selection.streams()
+        )
         self.gates.tick({gate_of(viewer.caller) for viewer in watching})
 
     def _handle(
@@ -239,17 +251,24 @@ class Broker:
         return verb(self, connection, ident, params)
 
     def _gone(self, connection: Connection) -> None:
+        # First, lest what is released is chosen again.
+        self.selection.gone(connection)
         for holding in list(connection.holdings):
             self.holdings.release(connection, holding)
+        self.selection.show()
+
+    def need_hooks(self) -> None:
+        """Have hooks that all processes pay for attached as long as something may be counted."""
+        self.demand.need(bool(self.holdings.living) or self.selection.active)
+
+    def _look_for_missed_choices(self) -> None:
+        lost = self.kernel.stat("META_LOST")
+        if lost != self._meta_lost:
+            self._meta_lost = lost
+            self.selection.missed()
 
     def _exited(self, holding: Holding) -> None:
-        event = {
-            "pid": holding.pid,
-            "start": holding.start,
-            "time": holding.exited,
-            "published": holding.published,
-            "lost": holding.lost,
-        }
+        event = verbs.exited(holding)
         # A viewer may end with this: there is no later occasion.
         self.tell_missed()
         for viewer in list(holding.leases):
@@ -257,6 +276,16 @@ class Broker:
                 viewer.notify("exited", event)
                 viewer.holdings.pop(holding, None)
             self.holdings.release(viewer, holding, "exited")
+
+    def _began(self, viewer: Viewer, holding: Holding, origin: Origin) -> None:
+        if isinstance(viewer, Connection):
+            # Others may know what it uses already.
+            self.connections.introduce(holding.pid, holding.start)
+            viewer.notify("began", verbs.began(holding, origin))
+            if holding.exited is None:
+                viewer.holdings[holding] = None
+            else:
+                viewer.notify("exited", verbs.exited(holding))
 
     def _revoked(self, viewer: Viewer, holding: Holding) -> None:
         if isinstance(viewer, Connection):
@@ -271,6 +300,7 @@ class Broker:
             # The supervisor is gone, and with it every program.
             self._stopping = True
         elif message.op == channel_.GATE and message.sock is not None:
+            self.selection.pass_over(f"gate-{message.uid}", message.pid)
             away = self.gates.opened(message.uid, message.pid, message.sock)
             if away is not None:
                 self._tell_interrupted(message.uid, away)

@@ -13,10 +13,10 @@ KEEP_EXITED = 600.0
 
 
 class Exited:
-    """By PID, the latest of each; `most` of one uid (not 0): nobody's push out another's."""
+    """By PID, the latest of each; `most` of one uid: nobody's push out another's."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, most_of_root: int) -> None:
+        self._most, self._most_of_root = most, most_of_root
         self._by_pid: dict[int, Holding] = {}
         self._by_uid: dict[int, deque[Holding]] = {}
         #: time.monotonic() until which each is kept: the time of day may step.
@@ -42,7 +42,7 @@ class Exited:
         own = self._by_uid.setdefault(holding.uid, deque())
         own.append(holding)
         gone = [before] if before is not None else []
-        if holding.uid != 0 and len(own) > self._most:
+        if len(own) > (self._most if holding.uid else self._most_of_root):
             oldest = own.popleft()
             del self._by_pid[oldest.pid], self._until[oldest]
             gone.append(oldest)

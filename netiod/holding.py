@@ -36,6 +36,15 @@ class Holding:
     adder: Caller | None = None
     #: Who watches, and whether they want the events, not the totals alone.
     leases: dict[Viewer, bool] = field(default_factory=dict)
+    #: Those of them that want its children, too; and whether who added it does.
+    followers: dict[Viewer, None] = field(default_factory=dict)
+    add_follows: bool = False
+    #: Ids of its cgroups that selectors named when it was chosen.
+    cgroups: frozenset[int] = frozenset()
+    #: The process whose child it is, where it was chosen as such.
+    parent: int = 0
+    #: It was chosen, and it is not known yet for whom: the kernel side goes by its selectors.
+    undecided: bool = False
     exited: float | None = None
     #: Events taken from the ring for this process: the index that its next one will have.
     published: int = 0
@@ -52,6 +61,8 @@ class Holding:
     #: time.monotonic() until which its events are emitted although nobody may want them: after
     #: a restart, so that its viewers can tell how many they have missed.
     emit_until: float | None = None
+    #: Whether its children are chosen as long as that.
+    followed_before: bool = False
     topic: bytes = b""
 
     def __post_init__(self) -> None:
@@ -61,6 +72,16 @@ class Holding:
     def of(cls, process: Process, since: float) -> Holding:
         """One for a process that lives; `since` is in seconds since the epoch."""
         return cls(process.pid, process.start, process.comm, process.uids[0], since, process.uids)
+
+    def process(self) -> Process:
+        """As it was when it was attached; where its uids are not known, it is root's alone."""
+        return Process(self.pid, self.start, self.comm, self.uids or (0, 0, 0, 0))
+
+    @property
+    def followed(self) -> bool:
+        """Whether someone wants its children."""
+        before = self.emit_until is not None and self.followed_before
+        return bool(self.followers) or self.add_follows or before
 
     @property
     def streamed(self) -> bool:

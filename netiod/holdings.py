@@ -16,10 +16,14 @@ from netiod.kernel import Kernel
 from netiod.ledger import Ledger
 from netiod.limits import Held
 from netiod.policy import Caller
+from netiod.processes import Process
 from netiod.recovery import Recovery
 
 #: Seconds after which a process is looked at once more: an exit takes less.
 SETTLE = 1.0
+
+#: The share of what may be held below which selectors that rest go on.
+_ROOM = 0.9
 
 COUNTERS = ("sent_bytes", "recv_bytes", "send_ops", "recv_ops")
 
@@ -44,16 +48,19 @@ class Holdings:
         self._held = Held(max_pids)
         self.guard = guard.Guard(self._revoke)
         constants = kernel.layout.constants
-        self._counted, self._stream = (
-            constants["NETIO_FILTER_COUNT"],
-            constants["NETIO_FILTER_STREAM"],
+        self._counted, self._stream, self._follow = (
+            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
         )
         self.living: dict[int, Holding] = {}
-        self._exited = Exited(self._held.most)
+        #: Processes that exited while there was no broker, and that the last one did not know.
+        self._unnamed: dict[tuple[int, int], Holding] = {}
+        self._unnamed_until = 0.0
+        self._exited = Exited(self._held.most, max_pids // 2)
 
     def recover(self) -> None:
         """Take up what an earlier broker left in the kernel's maps."""
-        left = Recovery(self._kernel, self._ledger, self._stream)
+        self._kernel.recover()
+        left = Recovery(self._kernel, self._ledger, self._stream, self._follow)
         for holding, changed in left.living():
             if holding.adder is not None:
                 self._count(holding.adder, 1)
@@ -69,8 +76,12 @@ class Holdings:
                 # The word of its exit is still to come.
                 holding.exited = None
                 self.living[holding.pid] = holding
+            elif not holding.comm:
+                # The word of its being chosen, which has its name, may still be to come.
+                self._unnamed[holding.pid, holding.start] = holding
             else:
                 self._forget(*self._exited.add(holding))
+        self._unnamed_until = time.monotonic() + SETTLE
 
     def find(self, caller: Caller, pid: int, *, exited: bool = False) -> Holding:
         """The holding of `pid` that `caller` may see; also an exited one if `exited`.
@@ -130,17 +141,18 @@ class Holdings:
             if not self.visible(caller, held):
                 # Its counters hold what it did as another user; an operator keeps it.
                 raise self._refusal(caller, pid, how)
-            self._check(caller)
+            self.check(caller)
             held.orphan_until = None
             return held, False
-        self._check(caller)
+        self.check(caller)
         if held is not None:
             self.process_exited(pid, held.start)
-        if len(self.living) >= self._max_pids:
+        if self._full:
             self._audit.limit(caller, "max-pids", self._max_pids)
             raise FilterFull(
                 f"the filter is full: it holds {self._max_pids:,} processes (netiod --max-pids)"
             )
+        # Where it has just been chosen, it is counted already; the word of that is to come.
         self._kernel.attach(pid, process.start)
         # It may have exited since it was read, and another process may have its number; or it
         # may have become another user's.
@@ -149,23 +161,88 @@ class Holdings:
         if not same or counters is None:
             self._kernel.detach(pid)
             raise self._refusal(caller, pid, how)
-        holding = Holding.of(process, time.time())
-        holding.attached = counters["since"]
-        self._ledger.begin(pid, process.start, process.uids, process.comm)
-        self.living[pid] = holding
+        holding = self._begin(process, counters["since"])
         self._filter(holding)
         return holding, True
 
-    def add(self, caller: Caller, holding: Holding) -> bool:
-        """Hold a process until remove(); False if it was added before."""
-        if holding.added_by is not None:
-            return False
-        holding.added_by, holding.adder = caller.uid, caller
-        self._count(caller, 1)
-        key = self._kernel.key(holding.pid, holding.start)
-        self._kernel.holds.put(key, self._kernel.hold.pack(uid=caller.uid))
-        self._audit.attach(caller, holding.pid, holding.comm, "add")
-        return True
+    def chosen(self, process: Process, since: int) -> tuple[Holding | None, bool]:
+        """The holding of a process that the kernel side has begun to count at `since`, or that it
+        counted before; and whether the holding is fresh.
+
+        To be followed by lease() or add(), and by decided(). None: it is not counted any more, or,
+        if that is said to be fresh, there is no room.
+        """
+        held = self.living.get(process.pid)
+        if held is not None and held.start == process.start:
+            return held, False
+        if held is not None:
+            self.process_exited(held.pid, held.start)
+        if self._full:
+            self._kernel.detach(process.pid)
+            return None, True
+        found = self._kernel.process(process.pid)
+        if found is None or found["start"] != process.start:
+            found = self._kernel.exited_process(process.pid, process.start)
+        if found is None or found["start"] != process.start:
+            return None, False
+        self._unnamed.pop((process.pid, process.start), None)
+        holding = self._begin(process, since)
+        holding.undecided = True
+        return holding, True
+
+    def decided(self, holding: Holding) -> None:
+        """All who want a process that was chosen have it: from here on the filter has it, or
+        nobody does."""
+        holding.undecided = False
+        self.let_go(holding)
+        if self.living.get(holding.pid) is holding:
+            self._filter(holding)
+
+    def orphans(self) -> list[Holding]:
+        """What was chosen for viewers of an earlier broker, who are about to come back; also what
+        has exited meanwhile."""
+        now = time.monotonic()
+        every = [*self.living.values(), *self._exited.values()]
+        return [h for h in every if h.orphan_until is not None and h.orphan_until > now]
+
+    def unknown(self) -> list[tuple[Process, int]]:
+        """Processes that the kernel side counts and nobody holds, and since when."""
+        found = []
+        for pid, counters in self._kernel.processes():
+            if pid in self.living:
+                continue
+            process = processes.read(pid)
+            if process is not None and process.start == counters["start"]:
+                found.append((process, counters["since"]))
+        return found
+
+    def has_room(self, uid: int | None) -> bool:
+        """Whether a user holds much less than it may; None: all together."""
+        if uid is None:
+            return len(self.living) < self._max_pids * _ROOM
+        return self._held.share(uid) < _ROOM
+
+    @property
+    def following(self) -> bool:
+        """Whether children of some process are wanted."""
+        return any(holding.followed for holding in self.living.values())
+
+    def add(self, caller: Caller, holding: Holding, *, follow: bool = False) -> bool:
+        """Hold a process, with `follow` its children too, until remove(); False if it was added
+        before."""
+        fresh = holding.added_by is None
+        if fresh:
+            holding.added_by, holding.adder = caller.uid, caller
+            self._count(caller, 1)
+            self._audit.attach(caller, holding.pid, holding.comm, "add")
+        if fresh or (follow and not holding.add_follows):
+            holding.add_follows |= follow
+            key = self._kernel.key(holding.pid, holding.start)
+            value = self._kernel.hold.pack(uid=caller.uid, follow=int(holding.add_follows))
+            self._kernel.holds.put(key, value)
+            if follow:
+                self._filter(holding)
+        return fresh
 
     def remove(self, caller: Caller, holding: Holding) -> None:
         """Undo add().
@@ -177,29 +254,41 @@ class Holdings:
             raise NotHeld(f"process {holding.pid} ({holding.comm}) was not added")
         self._undo_add(holding)
         self._audit.detach(caller, holding.pid, holding.comm, "removed")
-        self._let_go(holding)
+        self.let_go(holding)
 
-    def lease(self, viewer: Viewer, holding: Holding, *, stream: bool) -> None:
-        """`viewer` watches; with `stream` the kernel emits this process's events from now on."""
-        before = holding.streamed
+    def lease(
+        self,
+        viewer: Viewer,
+        holding: Holding,
+        *,
+        stream: bool,
+        follow: bool = False,
+        how: str = "watch",
+    ) -> None:
+        """`viewer` watches; with `stream` the kernel emits this process's events from now on, with
+        `follow` it chooses its children."""
+        before = holding.streamed, holding.followed
         if viewer not in holding.leases:
             self._count(viewer.caller, 1)
-            self._audit.attach(viewer.caller, holding.pid, holding.comm, "watch")
+            self._audit.attach(viewer.caller, holding.pid, holding.comm, how)
         holding.leases[viewer] = holding.leases.get(viewer, False) or stream
-        if holding.streamed != before:
+        if follow:
+            holding.followers[viewer] = None
+        if (holding.streamed, holding.followed) != before:
             self._filter(holding)
 
     def release(self, viewer: Viewer, holding: Holding, why: str = "left") -> None:
         """`viewer` watches no longer."""
-        before = holding.streamed
+        before = holding.streamed, holding.followed
         if holding.leases.pop(viewer, None) is None:
             return
+        holding.followers.pop(viewer, None)
         self._count(viewer.caller, -1)
         self._audit.detach(viewer.caller, holding.pid, holding.comm, why)
         if holding.exited is None:
-            if holding.streamed != before:
+            if (holding.streamed, holding.followed) != before:
                 self._filter(holding)
-            self._let_go(holding)
+            self.let_go(holding)
 
     def process_exited(self, pid: int, start: int) -> Holding | None:
         """The process is gone; its totals stay for KEEP_EXITED. Returns its holding.
@@ -242,6 +331,11 @@ class Holdings:
     def tick(self) -> None:
         """Once a second: look whose the processes are now; forget what exited long ago, and
         orphans that nobody has taken up."""
+        self._kernel.settle()
+        if self._unnamed and time.monotonic() > self._unnamed_until:
+            for holding in self._unnamed.values():
+                self._forget(*self._exited.add(holding))
+            self._unnamed.clear()
         for holding in list(self.living.values()):
             if holding.guarded:
                 self.guard.verify(holding)
@@ -252,7 +346,7 @@ class Holdings:
                 self._filter(holding)
             if holding.orphan_until is not None and time.monotonic() > holding.orphan_until:
                 holding.orphan_until = None
-                self._let_go(holding)
+                self.let_go(holding)
 
     def totals(self, holding: Holding) -> dict[str, int]:
         """The kernel's counters of a holding, in bytes and operations; its `lost` is then new."""
@@ -274,11 +368,16 @@ class Holdings:
         return self._kernel.exited_process(holding.pid, holding.start)
 
     def _filter(self, holding: Holding) -> None:
+        if holding.undecided:
+            return
         wanted = holding.streamed or holding.emit_until is not None
-        flags = self._counted | (self._stream if wanted else 0)
+        flags = self._counted | self._stream * wanted | self._follow * holding.followed
         self._kernel.set_filter(holding.pid, flags)
 
-    def _let_go(self, holding: Holding) -> None:
+    def let_go(self, holding: Holding) -> None:
+        """Stop counting a process that nobody wants any more."""
+        if holding.exited is not None:
+            return
         if holding.leases or holding.added_by is not None or holding.orphan_until is not None:
             return
         self._kernel.set_filter(holding.pid, 0)
@@ -298,15 +397,33 @@ class Holdings:
             self._undo_add(holding)
             self._audit.detach(adder, holding.pid, holding.comm, "revoked")
             if holding.pid in self.living:
-                self._let_go(holding)
+                self.let_go(holding)
 
     def _undo_add(self, holding: Holding) -> None:
         if holding.adder is not None:
             self._count(holding.adder, -1)
         holding.added_by = holding.adder = None
+        holding.add_follows = False
         self._kernel.holds.delete(self._kernel.key(holding.pid, holding.start))
 
-    def _check(self, caller: Caller) -> None:
+    @property
+    def _full(self) -> bool:
+        return len(self.living) >= self._max_pids
+
+    def _begin(self, process: Process, since: int) -> Holding:
+        """A process is counted, since then (CLOCK_MONOTONIC, ns)."""
+        holding = Holding.of(process, time.time() - (time.monotonic_ns() - since) / 1e9)
+        holding.attached = since
+        self._ledger.begin(process.pid, process.start, process.uids, process.comm)
+        self.living[process.pid] = holding
+        return holding
+
+    def check(self, caller: Caller) -> None:
+        """Whether `caller` may hold one more.
+
+        Raises:
+            LimitReached: no.
+        """
         try:
             self._held.check(caller)
         except LimitReached:

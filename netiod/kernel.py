@@ -1,4 +1,4 @@
-"""The kernel side as the broker sees it: maps and rings, named as in bpf/core.c."""
+"""The kernel side as the broker sees it: maps and rings, named as in bpf/maps.c."""
 
 from __future__ import annotations
 
@@ -37,10 +37,14 @@ class Kernel:
         self.hold = structs["hold"]
         self.unix_names = structs["unix_names"]
         self._cells = Cells(
-            SharedArray(fds["map:cells"], self.proc.size, info["cells"]),
+            SharedArray(fds["map:cells"], self.proc.size, 2 * info["cells"]),
             Map(fds["map:elsewhere"], 4, 4),
+            Map(fds["map:claims"], 4, 4),
             self.proc,
         )
+        self.selector_key, self.selector = structs["selector_key"], structs["selector"]
+        self.selectors = Map(fds["map:selectors"], self.selector_key.size, self.selector.size)
+        self.passed_over = Map(fds["map:passed_over"], 4, 4)
         self.exited = Map(fds["map:exited"], self.proc_key.size, self.proc.size)
         self.holds = Map(fds["map:holds"], self.proc_key.size, self.hold.size)
         self.conns = Rows(
@@ -94,6 +98,11 @@ class Kernel:
         index = self.layout.constants[f"NETIO_CONFIG_{name}"]
         self._config.put(_U32.pack(index), _U64.pack(value))
 
+    def configured(self, name: str) -> int:
+        """What configure() has set."""
+        index = self.layout.constants[f"NETIO_CONFIG_{name}"]
+        return int(_U64.unpack(self._config.get(_U32.pack(index)) or bytes(8))[0])
+
     def process(self, pid: int) -> dict[str, Any] | None:
         """The counters (struct proc) of `pid` if it is in the filter and lives."""
         return self._cells.get(pid)
@@ -117,6 +126,14 @@ class Kernel:
     def attach(self, pid: int, start: int) -> bool:
         """Begin to count `pid`, for which there must be room; False if it is there already."""
         return self._cells.put(pid, self.proc.pack(since=time.monotonic_ns(), start=start))
+
+    def settle(self) -> None:
+        """Once a second: finish what detach() began."""
+        self._cells.settle()
+
+    def recover(self) -> None:
+        """Take up what an earlier broker had not finished."""
+        self._cells.recover()
 
     def detach(self, pid: int) -> None:
         """Stop counting `pid` and forget its counters."""

@@ -76,6 +76,10 @@ class Held:
                 "(a quarter of netiod --max-pids): end a watch or remove some"
             )
 
+    def share(self, uid: int) -> float:
+        """How much `uid` holds of what it may: 1.0 is all."""
+        return self._counts[uid] / self.most
+
     def add(self, uid: int, more: int) -> None:
         """`uid` holds `more` than before; -1: one less."""
         self._counts[uid] += more

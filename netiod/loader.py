@@ -31,11 +31,22 @@ if TYPE_CHECKING:
 META_RING = 1 << 20
 #: Unix socket names kept; a connection beyond them is shown by its peer's PID.
 MAX_NAMES = 8192
+#: Selectors in use at the same time, of all users together.
+MAX_SELECTORS = 1024
+#: netiod's own processes, and viewers that use selectors.
+MAX_PASSED_OVER = 8192
+#: Processes, by the low bits of their PID, of which is remembered that no selector wants them.
+_UNWANTED = 4096
+#: C files that every back-end needs, in this order; its own come after them.
+_SOURCES = ("maps.c", "processes.c", "core.c", "hooks/regs.h")
 _FILTER_WORDS = (4_194_304 + 16) // 16
 _MAPS = (
     "filter",
     "cells",
     "elsewhere",
+    "claims",
+    "selectors",
+    "passed_over",
     "exited",
     "holds",
     "conns",
@@ -161,13 +172,16 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
         (top / "event.h").read_text(),
         _layout_checks(),
         kernel_h,
-        *((top / name).read_text() for name in ("core.c", "hooks/regs.h")),
+        *((top / name).read_text() for name in _SOURCES),
         *((top / "hooks" / name).read_text() for name in files),
     ]
     cflags = [
         f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
         f"-DNETIO_MAX_PIDS={settings.max_pids}",
         f"-DNETIO_CELLS={number_of_cells(settings.max_pids)}",
+        f"-DNETIO_MAX_SELECTORS={MAX_SELECTORS}",
+        f"-DNETIO_MAX_PASSED_OVER={MAX_PASSED_OVER}",
+        f"-DNETIO_UNWANTED={_UNWANTED}",
         f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
         f"-DNETIO_NEAR_BITS={_NEAR_BITS + max(1, (settings.max_connections - 1).bit_length())}",
         f"-DNETIO_MAX_NAMES={MAX_NAMES}",

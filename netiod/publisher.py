@@ -39,7 +39,8 @@ Exited = Callable[[Holding], None]
 
 
 class Publisher:
-    """Drains both rings. `streams` get each frame, `exited` each holding whose process is gone."""
+    """Drains both rings. `streams` get each frame, `exited` each holding whose process is gone,
+    `chosen` each struct meta_chosen."""
 
     #: How often a gate was replaced: tells the frames after from those before.
     replaced = 0
@@ -53,6 +54,7 @@ class Publisher:
         epoch: int,
         streams: Streams,
         exited: Exited,
+        chosen: Callable[[dict[str, Any]], None],
     ) -> None:
         self._kernel, self._holdings, self._connections = kernel, holdings, connections
         self._ledger, self._epoch = ledger, epoch
@@ -67,11 +69,14 @@ class Publisher:
                 ("CONN", "meta_conn", connections.announced),
                 ("UNIX", "meta_unix", connections.announced),
                 ("COMM", "meta_comm", self._renamed),
+                ("CHOSEN", "meta_chosen", chosen),
             )
         }
         self._exit_kind = kernel.layout.constants["NETIO_META_EXIT"]
         self._meta_exit = kernel.layout.structs["meta_exit"]
         self._deferred_exits: list[tuple[int, int]] = []
+        #: Events of processes that may be about to be told of.
+        self._strays: Batch | None = None
         #: Events published since the broker started, and by the last drain().
         self.events = self.last = 0
 
@@ -87,15 +92,11 @@ class Publisher:
         self.last = len(batch)
         if self._kernel.events.was_full:
             self._look_for_losses()
+        if self._strays is not None:
+            batch, self._strays = np.concatenate((self._strays, batch)), None
         if len(batch):
-            self.events += len(batch)
-            batch, cuts = _by_process(batch)
-            pids = batch[cuts[:-1], _TGID].tolist()
-            parts = [
-                (holding, batch[begin:end])
-                for pid, begin, end in zip(pids, cuts, cuts[1:])
-                if (holding := self._holdings.living.get(pid)) is not None
-            ]
+            self.events += self.last
+            parts = self._split(batch)
             # In this order: whoever comes after us knows what we took.
             self._ledger.take(
                 ((h.pid, h.start, h.published, len(records)) for h, records in parts),
@@ -108,13 +109,28 @@ class Publisher:
             for holding, records in parts:
                 self._publish(holding, records, strange)
             self._streams.flush()
-        if len(batch) == _BATCH:
+        if self.last == _BATCH:
             self._deferred_exits = exits + later
             return True
         for pid, start in exits:
             self._exit(pid, start)
         self._deferred_exits = later
-        return bool(later)
+        return bool(later) or self._strays is not None
+
+    def _split(self, batch: Batch) -> list[tuple[Holding, Batch]]:
+        """The events of each process that is held."""
+        batch, cuts = _by_process(batch)
+        pids = batch[cuts[:-1], _TGID].tolist()
+        parts, strays = [], []
+        for pid, begin, end in zip(pids, cuts, cuts[1:]):
+            holding = self._holdings.living.get(pid)
+            if holding is not None:
+                parts.append((holding, batch[begin:end]))
+            elif len(self._kernel.meta):
+                # The word of its being chosen is there, behind one that is being written.
+                strays.append(batch[begin:end])
+        self._strays = np.concatenate(strays) if strays else None
+        return parts
 
     def tick(self) -> None:
         """Once a second: find exits that were missed; tell quiet viewers that all is well."""

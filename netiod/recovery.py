@@ -34,9 +34,11 @@ class Recovery:
     """Reads once what there is; each process that was written down and is not there any more is
     forgotten."""
 
-    def __init__(self, kernel: Kernel, ledger: Ledger, stream: int) -> None:
-        """`stream`: the bit of the filter that has events emitted."""
-        self._kernel, self._ledger, self._stream = kernel, ledger, stream
+    def __init__(self, kernel: Kernel, ledger: Ledger, stream: int, follow: int) -> None:
+        """`stream` and `follow`: the bits of the filter that have events emitted, and children
+        chosen."""
+        self._kernel, self._ledger = kernel, ledger
+        self._stream, self._follow = stream, follow
         self._wall = time.time() - time.monotonic()
         self._written: dict[tuple[int, int], Entry] = {
             (entry.pid, entry.start): entry for entry in ledger.recover(kernel.events.position)
@@ -59,12 +61,14 @@ class Recovery:
                 self._ledger.begin(pid, process.start, process.uids, process.comm)
             else:
                 holding.published = entry.published
-            if flags[pid] & self._stream:
+            if flags[pid] & (self._stream | self._follow):
                 holding.emit_until = now + KEEP_ORPHANS
+                holding.followed_before = bool(flags[pid] & self._follow)
             hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
             if hold is not None:
                 uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]
                 # Whoever may not hold it as an owner must have been an operator.
+                holding.add_follows = bool(self._kernel.hold.unpack(hold)["follow"])
                 theirs = policy.owned(Caller(0, uid, False), process.uids)
                 holding.adder = Caller(0, uid, not theirs)
             else:

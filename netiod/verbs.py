@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netioctl import __version__
 from netioctl.wire import PROTOCOL_VERSION, control
-from netioctl.wire.errors import Code, RequestError, VersionMismatch
+from netioctl.wire.errors import Code, NotHeld, RequestError, VersionMismatch
 from netiod import processes
 from netiod.control import Connection
 from netiod.gates import MAX_GATES
@@ -20,6 +20,7 @@ from netiod.holding import Holding
 from netiod.holdings import COUNTERS
 from netiod.maps import MapError, ProgramInfo
 from netiod.requests import Later, Object, Rows, Steps
+from netiod.selection import Interest, Origin, Selector, as_object, parse
 from netiod.summary import summarize
 
 if TYPE_CHECKING:
@@ -50,18 +51,22 @@ def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -
 
 def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
     """Attach processes for as long as the connection lasts; answered when the stream is there."""
-    stream = params.get("stream", True)
-    if not isinstance(stream, bool):
-        raise RequestError("params.stream must be true or false", Code.INVALID_PARAMS)
+    stream, follow = _boolean(params, "stream", True), _boolean(params, "follow", False)
+    selectors = _selectors(broker, connection, params)
 
     def attach(pid: int) -> Object:
         holding, fresh = broker.holdings.attach(connection.caller, pid, "watch")
-        broker.holdings.lease(connection, holding, stream=stream)
+        broker.holdings.lease(connection, holding, stream=stream, follow=follow)
         connection.holdings[holding] = None
-        return _process(holding, fresh=fresh)
+        if follow:
+            broker.selection.resume(connection, pid, stream)
+        return process(holding, fresh=fresh)
 
     missed = broker.missed()
-    done, errors = yield from _each(params, attach)
+    if selectors:
+        broker.selection.want(selectors, Interest(connection.caller, connection, stream, follow))
+    done, errors = yield from _each(params, attach, none=bool(selectors))
+    broker.selection.show()
     result = {
         "endpoint": None,
         "processes": done,
@@ -70,7 +75,7 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
         "epoch": broker.epoch,
         "replaced": broker.publisher.replaced,
     }
-    if not (done and stream):
+    if not ((done or selectors) and stream):
         return _when_hooked(broker, connection, ident, result)
 
     def answer(endpoint: str | RequestError) -> None:
@@ -91,7 +96,12 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
 def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
     """Send what the kernel has, then an empty frame, on the topic of each process watched."""
     broker.tell_missed()
-    wanted = set(_pids(params))
+    wanted = set(_pids(params, none=True))
+    if any(interest.stream for interest in broker.selection.of(connection)) or any(
+        connection in holding.followers for holding in connection.holdings
+    ):
+        # Where there may be no process yet, this tells that the stream is there.
+        broker.publisher.send_empty(Holding(0, 0, "", 0, 0.0, leases={connection: True}))
     published = {}
     for holding in connection.holdings:
         if holding.pid in wanted and holding.exited is None:
@@ -101,28 +111,44 @@ def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) ->
 
 
 def add(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
-    """Attach processes until `remove` or their exit."""
+    """Attach processes until `remove` or their exit, and choose others until `remove`."""
+    follow, selectors = _boolean(params, "follow", False), _selectors(broker, connection, params)
 
     def attach(pid: int) -> Object:
         holding, fresh = broker.holdings.attach(connection.caller, pid, "add")
-        added = broker.holdings.add(connection.caller, holding)
+        added = broker.holdings.add(connection.caller, holding, follow=follow)
         notice = None if added else f"process {pid} ({holding.comm}) was already added"
-        return _process(holding, fresh=fresh, notice=notice)
+        return process(holding, fresh=fresh, notice=notice)
 
-    done, errors = yield from _each(params, attach)
-    return _when_hooked(broker, connection, ident, {"processes": done, "errors": errors})
+    new = []
+    if selectors:
+        interest = Interest(connection.caller, None, False, follow)
+        new = broker.selection.want(selectors, interest)
+    done, errors = yield from _each(params, attach, none=bool(selectors))
+    broker.selection.show()
+    result = {"processes": done, "errors": errors, "new": new}
+    return _when_hooked(broker, connection, ident, result)
 
 
 def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Steps:
     """Undo `add`."""
+    selectors = _selectors(broker, connection, params)
 
     def detach(pid: int) -> Object:
         holding = broker.holdings.find(connection.caller, pid)
         broker.holdings.remove(connection.caller, holding)
-        return _process(holding)
+        return process(holding)
 
-    done, errors = yield from _each(params, detach)
-    return {"processes": done, "errors": errors}
+    removed = []
+    for selector in selectors:
+        try:
+            broker.selection.unwant(selector, connection.caller)
+            removed.append(True)
+        except NotHeld:
+            removed.append(False)
+    done, errors = yield from _each(params, detach, none=bool(selectors))
+    broker.selection.show()
+    return {"processes": done, "errors": errors, "removed": removed}
 
 
 def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Rows:
@@ -135,7 +161,7 @@ def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) 
                 continue
             result["count"] += 1
             yield {
-                **_process(holding),
+                **process(holding),
                 "added_by": holding.added_by,
                 "viewers": len(holding.leases),
                 "exited": holding.exited,
@@ -143,7 +169,11 @@ def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) 
                 "lost": holding.lost,
             }
 
-    result = {"count": 0}
+    selectors = [
+        {**as_object(selector), "added_by": interest.caller.uid, "follow": interest.follow}
+        for selector, interest in broker.selection.added(connection.caller)
+    ]
+    result: dict[str, Any] = {"count": 0, "selectors": selectors}
     return Rows(rows(), result, len(found))
 
 
@@ -167,7 +197,7 @@ def summary(broker: Broker, connection: Connection, _ident: Any, params: Object)
             total[name] += own_total[name]
         broker.holdings.refresh_lost(holding)
         own = {"published": holding.published, "lost": holding.lost}
-        done.append({**_process(holding), **own})
+        done.append({**process(holding), **own})
     missed = broker.missed()
     result = {
         "total": total,
@@ -238,6 +268,7 @@ def _for_operators(broker: Broker) -> Object:
             "daemon": broker.gates.dropped,
             "meta": kernel.stat("META_LOST"),
             "conns_full": kernel.stat("CONNS_FULL"),
+            "chosen_full": kernel.stat("CHOSEN_FULL"),
             "missed": broker.missed(),
         },
         "ring_size": kernel.events.size,
@@ -272,12 +303,34 @@ def _program(name: str, fd: int) -> Object:
 
 def _when_hooked(broker: Broker, connection: Connection, ident: Any, result: Object) -> Any:
     """`result`; or Later, where hooks must be attached first for everything to be seen."""
-    broker.demand.need(bool(broker.holdings.living))
+    broker.need_hooks()
     waits = broker.demand.when_met(lambda: connection.answer(ident, result))
     return Later() if waits else result
 
 
-def _process(holding: Holding, *, fresh: bool = False, notice: str | None = None) -> Object:
+def began(holding: Holding, origin: Origin) -> Object:
+    """The notification of a process that was chosen."""
+    return {
+        "process": process(holding, fresh=origin.fresh),
+        "parent": origin.parent or None,
+        "published": holding.published,
+        "lost": holding.lost,
+    }
+
+
+def exited(holding: Holding) -> Object:
+    """The notification of a process that has exited."""
+    return {
+        "pid": holding.pid,
+        "start": holding.start,
+        "time": holding.exited,
+        "published": holding.published,
+        "lost": holding.lost,
+    }
+
+
+def process(holding: Holding, *, fresh: bool = False, notice: str | None = None) -> Object:
+    """A process as PROTOCOL.md has it."""
     return {
         "pid": holding.pid,
         "start": holding.start,
@@ -291,12 +344,24 @@ def _process(holding: Holding, *, fresh: bool = False, notice: str | None = None
     }
 
 
+def _boolean(params: Object, name: str, default: bool) -> bool:
+    value = params.get(name, default)
+    if not isinstance(value, bool):
+        raise RequestError(f"params.{name} must be true or false", Code.INVALID_PARAMS)
+    return value
+
+
+def _selectors(broker: Broker, connection: Connection, params: Object) -> list[Selector]:
+    levels = broker.kernel.layout.constants["NETIO_CGROUP_LEVELS"]
+    return parse(connection.caller, params.get("selectors", []), levels)
+
+
 def _each(
-    params: Object, take: Callable[[int], Object]
+    params: Object, take: Callable[[int], Object], *, none: bool = False
 ) -> Generator[None, None, tuple[list[Object], list[Object]]]:
-    """(results, error objects) of `take` for each PID of a request."""
+    """(results, error objects) of `take` for each PID of a request; `none`: there may be none."""
     done, errors = [], []
-    for pid in _pids(params):
+    for pid in _pids(params, none=none):
         try:
             done.append(take(pid))
         except RequestError as error:
@@ -309,13 +374,15 @@ def _failure(pid: int, error: RequestError) -> Object:
     return {"pid": pid, "code": int(error.code), "message": str(error)}
 
 
-def _pids(params: Object) -> list[int]:
-    """The PIDs of a request, each once.
+def _pids(params: Object, *, none: bool = False) -> list[int]:
+    """The PIDs of a request, each once; `none`: there may be none.
 
     Raises:
         RequestError: they are not what the protocol allows.
     """
     pids = params.get("pids")
+    if none and not pids:
+        return []
     if not isinstance(pids, list) or not pids:
         raise RequestError("params.pids must be a list of PIDs", Code.INVALID_PARAMS)
     if len(pids) > control.MAX_PIDS_A_REQUEST:

@@ -143,7 +143,7 @@ static __always_inline u64 mmsg_bytes(u64 array, u32 first, u32 n)
  */
 static __always_inline int account_mmsg(u64 id, u64 wanted, struct inflight *in, u32 n)
 {
-	struct proc *proc = proc_of(id >> 32);
+	struct proc *proc = counted(id >> 32, &wanted);
 	struct head head = {};
 	struct op op = {};
 

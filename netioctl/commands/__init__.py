@@ -3,7 +3,7 @@
 #: What --help lists, in this order, below these titles. A verb's module is imported when the verb
 #: is called.
 SECTIONS = (
-    ("Watch live", ("watch", "top", "pick")),
+    ("Watch live", ("watch", "run", "top", "pick")),
     ("Keep", ("record", "report")),
     ("Count", ("add", "remove", "list", "summary")),
     ("Share", ("exporter",)),

@@ -7,6 +7,7 @@ import time
 import click
 
 from netioctl import targets
+from netioctl.answers import Standing
 from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output, say
@@ -32,21 +33,25 @@ def command(as_json: bool, source: Source | None) -> ExitStatus:
     """
     output = Output()
     failed, now = False, time.time()
+    selectors: tuple[Standing, ...] = ()
     if source is not None:
         with source.replay() as replay:
             rows, now = replay.list(), replay.until
             failed = problems(replay.problems)
     else:
         with options.connect() as client:
-            rows = client.list()
+            rows, selectors = client.listing()
     if as_json:
         from netioctl.render import json
 
         output.write("".join(json.held(row, targets.user(row.process.uid)) for row in rows))
+        output.write("".join(map(json.selector, selectors)))
         return ExitStatus.FAILURE if failed else ExitStatus.OK
     from netioctl.render import table
 
     output.write(table.held(rows, targets.user, now, output.width()))
-    if not rows and source is None:
+    for selector in selectors:
+        say(f"{selector.label} was added by {targets.user(selector.added_by)}")
+    if not (rows or selectors) and source is None:
         say("no process is watched or added: netioctl watch PID, netioctl add PID")
     return ExitStatus.FAILURE if failed else ExitStatus.OK

@@ -6,17 +6,19 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from netioctl import completion, targets
+from netioctl import targets
 from netioctl.answers import Failure
 from netioctl.client import TIMEOUT, Client
+from netioctl.commands import choosing
 from netioctl.exit_status import ExitStatus
 from netioctl.output import say
-from netioctl.recording.options import FROM
-from netioctl.wire.errors import UsageError
+
+if TYPE_CHECKING:
+    from netioctl.choosing import Named
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: For verbs that take PIDs: `-5` is then a wrong PID instead of an unknown option.
@@ -75,35 +77,34 @@ def as_json(function: F) -> F:
     )(function)
 
 
-def pids(function: F) -> F:
-    """PID..., checked."""
-    return click.argument(
-        "pids", nargs=-1, metavar="PID...", callback=_parse_pids, shell_complete=completion.pids
-    )(function)
-
-
 def targets_(function: F) -> F:
-    """PID..., as Targets named `targets`; at least one."""
-    return _targets(function, required=True)
+    """PID... and selectors, as Targets named `targets`; at least one."""
+    return choosing.targets(function, required=True)
+
+
+def watched_targets(function: F) -> F:
+    """As targets_, but what is missing is for or_picked() to find."""
+    return choosing.targets(function, required=False)
+
+
+def counted_targets(function: F) -> F:
+    """As targets_, where nothing need be there yet."""
+    return choosing.targets(function, required=True, must_match=False)
+
+
+def named(function: F) -> F:
+    """PID... as `pids` and selectors as `named` (netioctl.choosing.Named); may all be missing."""
+    return choosing.named(function)
+
+
+def recorded(pids: tuple[int, ...], named: Named) -> targets.Targets:
+    """What is meant of a recording."""
+    return choosing.resolve(pids, named, False, must_match=False)
 
 
 def any_targets(function: F) -> F:
-    """PID..., as Targets named `targets`; may be none: then the verb itself finds some."""
-    return _targets(function, required=False)
-
-
-def _targets(function: F, *, required: bool) -> F:
-    def take(
-        context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
-    ) -> targets.Targets:
-        if not value and not required:
-            return targets.Targets()
-        return targets.Targets(_parse_pids(context, parameter, value))
-
-    metavar = "PID..." if required else "[PID...]"
-    return click.argument(
-        "targets", nargs=-1, metavar=metavar, callback=take, shell_complete=completion.pids
-    )(function)
+    """PID... and selectors, as Targets named `targets`; may be none: the verb then finds some."""
+    return choosing.targets(function, required=False)
 
 
 def pick() -> tuple[int, ...]:
@@ -120,7 +121,7 @@ def or_picked(given: targets.Targets) -> targets.Targets:
         return given
     context = click.get_current_context()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        _pids(context, ())
+        raise click.UsageError(targets.NONE_GIVEN, context)
     chosen = pick()
     if not chosen:
         context.exit(ExitStatus.INTERRUPTED)
@@ -152,18 +153,3 @@ def _keep_run_dir(context: click.Context, _parameter: click.Parameter, value: st
         raise click.UsageError("--run-dir needs the name of a directory", context)
     if value is not None:
         context.meta[_KEY] = value
-
-
-def _parse_pids(
-    context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
-) -> tuple[int, ...]:
-    if context.resilient_parsing or (not value and FROM in context.meta):
-        return ()
-    return _pids(context, value)
-
-
-def _pids(context: click.Context, value: tuple[str, ...]) -> tuple[int, ...]:
-    try:
-        return targets.parse(value)
-    except UsageError as error:
-        raise click.UsageError(str(error), context) from error

@@ -16,11 +16,10 @@ from netioctl.output import say
 from netioctl.recording.format import RecordingError
 from netioctl.recording.progress import Progress, recorded
 from netioctl.recording.writer import Writer
-from netioctl.screen import names
 from netioctl.session import Session
 from netioctl.signals import Stop
 from netioctl.stream import Events
-from netioctl.targets import Targets
+from netioctl.targets import Targets, names
 from netioctl.watching import Began, Gone, Waiting
 from netioctl.wire.errors import NetioError
 
@@ -109,7 +108,7 @@ def command(
     with options.connect() as client, Session(client, targets) as session:
         session.attach()
         failed = options.report(session.errors)
-        if not session.watched:
+        if not session.expects:
             return ExitStatus.FAILURE
         writer = Writer(
             path,
@@ -145,7 +144,7 @@ class _Recorder:
         began = time.monotonic()
         with Stop() as stop:
             self._session.register(stop.descriptor, select.POLLIN)
-            what = names(self._session.watched)
+            what = self._session.named
             say(f"recording {what} to {self._writer.path}; Ctrl+C ends")
             try:
                 ended_by = self._follow(stop)

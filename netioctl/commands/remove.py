@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import say
+from netioctl.targets import NONE_GIVEN, Selector
+
+if TYPE_CHECKING:
+    from netioctl.choosing import Named
 
 
 @click.command(short_help="Undo `add`.", context_settings=options.PID_SETTINGS)
-@options.pids
+@options.named
 @options.run_dir
-def command(pids: tuple[int, ...]) -> ExitStatus:
+def command(pids: tuple[int, ...], named: Named) -> ExitStatus:
     """Let go of processes that were added. Those that someone watches stay attached until
-    their last viewer leaves.
+    their last viewer leaves. A selector that was added chooses no more processes, and lets go of
+    those that it had added.
 
     \b
     Examples:
       netioctl remove 1234
       netioctl remove $(pgrep nginx)
+      netioctl remove --name nginx
     """
+    if not (pids or named):
+        raise click.UsageError(NONE_GIVEN)
+    selectors: tuple[Selector, ...] = ()
+    if named:
+        from netioctl import choosing
+
+        selectors = choosing.selectors(named, must_match=False)
     with options.connect() as client:
-        answer = client.remove(pids)
+        answer = client.remove(pids, selectors=selectors)
     for process in answer.processes:
         say(f"removed {process.pid} ({process.comm})")
-    return ExitStatus.FAILURE if options.report(answer.errors) else ExitStatus.OK
+    failed = options.report(answer.errors)
+    for selector, removed in zip(selectors, answer.selectors):
+        if removed:
+            say(f"removed {selector.label}")
+        else:
+            failed = True
+            say(f"netioctl: {selector.label} was not added")
+    return ExitStatus.FAILURE if failed else ExitStatus.OK

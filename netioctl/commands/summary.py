@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from netioctl import stats
@@ -10,7 +12,12 @@ from netioctl.commands import options
 from netioctl.exit_status import ExitStatus
 from netioctl.output import Output
 from netioctl.recording.options import Source, problems, source
-from netioctl.targets import Targets
+from netioctl.targets import NONE_GIVEN, Targets
+from netioctl.wire.errors import NotChosen
+
+if TYPE_CHECKING:
+    from netioctl.choosing import Named
+    from netioctl.client import Client
 
 #: Connections that are listed on a terminal, lest the totals scroll away.
 MOST_ON_TERMINAL = 50
@@ -20,11 +27,13 @@ MOST_ON_TERMINAL = 50
     short_help="Show totals since processes were attached.",
     context_settings=options.PID_SETTINGS,
 )
-@options.pids
+@options.named
 @options.as_json
 @source
 @options.run_dir
-def command(pids: tuple[int, ...], as_json: bool, source: Source | None) -> ExitStatus:
+def command(
+    pids: tuple[int, ...], named: Named, as_json: bool, source: Source | None
+) -> ExitStatus:
     """Show what processes have sent and received since they were attached, in total and per
     connection. The totals of a process that exited stay for ten minutes.
 
@@ -33,20 +42,23 @@ def command(pids: tuple[int, ...], as_json: bool, source: Source | None) -> Exit
       netioctl add 1234; sleep 60; netioctl summary 1234
       netioctl summary --json 1234 | jq .total
       netioctl summary --from web.netio --until +1m
+      netioctl summary --name nginx     all that is or was held of that name
     """
+    if not (pids or named or source):
+        raise click.UsageError(NONE_GIVEN)
     output = Output()
     if source is not None:
-        return _recorded(output, pids, as_json, source)
+        return _recorded(output, options.recorded(pids, named), as_json, source)
     with options.connect() as client:
-        answer = client.summary(pids)
+        answer = client.summary((*pids, *_held(client, named)) if named else pids)
     if answer.processes:
         whole = answer._replace(rows=stats.merge(answer.rows))
         draw(output, whole, as_json, since_start=True)
     return ExitStatus.FAILURE if options.report(answer.errors) else ExitStatus.OK
 
 
-def _recorded(output: Output, pids: tuple[int, ...], as_json: bool, source: Source) -> ExitStatus:
-    with source.replay(Targets(pids)) as replay:
+def _recorded(output: Output, targets: Targets, as_json: bool, source: Source) -> ExitStatus:
+    with source.replay(targets) as replay:
         replay.skip()
         if replay.watched:
             answer = replay.summary()
@@ -54,6 +66,22 @@ def _recorded(output: Output, pids: tuple[int, ...], as_json: bool, source: Sour
         failed = options.report(replay.errors)
         failed |= problems(replay.problems)
     return ExitStatus.FAILURE if failed else ExitStatus.OK
+
+
+def _held(client: Client, named: Named) -> list[int]:
+    """The PIDs of what is held and named.
+
+    Raises:
+        NotChosen: nothing is.
+    """
+    from netioctl.choosing import matcher
+
+    matches = matcher(named)
+    processes = (row.process for row in client.list())
+    found = [each.pid for each in processes if matches(each.pid, each.comm, each.uid)]
+    if not found:
+        raise NotChosen("nothing that is watched or added, or was, matches (see: netioctl list)")
+    return found
 
 
 def draw(

@@ -17,7 +17,7 @@ from netioctl.output import Output, StdoutClosed, say
 from netioctl.recording.options import Source, problems, replay_speed, source
 from netioctl.render.events import COLUMNS, Form
 from netioctl.render.words import events as counted
-from netioctl.screen import Screen, Wish, names, screen
+from netioctl.screen import Screen, Wish, screen
 from netioctl.session import Session
 from netioctl.signals import Stop
 from netioctl.targets import Targets
@@ -186,7 +186,7 @@ def _show(session: Session | Replay, output: Output, wish: Wish) -> ExitStatus:
     for process in session.watched:
         if process.notice:
             say(process.notice)
-    if not session.watched:
+    if not session.expects:
         problems(session.problems)
         return ExitStatus.FAILURE
     session.open()
@@ -238,7 +238,7 @@ def _watch(session: Session | Replay, output: Output, wish: Wish) -> Screen:
     with Stop() as stop:
         session.register(stop.descriptor, select.POLLIN)
         # In every mode: whoever starts the traffic after the watch waits for this line.
-        say(f"{session.verb} {names(session.watched)}; Ctrl+C ends")
+        say(f"{session.verb} {session.named}; Ctrl+C ends")
         shown.begin()
         try:
             _follow(session, shown, stop, time.monotonic() + wish.duration, pipe)

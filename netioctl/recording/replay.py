@@ -14,6 +14,7 @@ from netioctl.answers import Failure, Held, Process, Summary
 from netioctl.recording.items import Note, Run
 from netioctl.recording.reader import Piece, Reader
 from netioctl.stream import Events, Lost
+from netioctl.targets import names
 from netioctl.watching import Began, Escaped, Gone, Interrupted, Item
 from netioctl.wire import layout
 from netioctl.wire.endpoints import UNKNOWN, Connection
@@ -91,6 +92,16 @@ class Replay:
     def living(self) -> dict[int, Process]:
         """None: nothing more can be asked of them."""
         return {}
+
+    @property
+    def named(self) -> str:
+        """As Session has it."""
+        return names(self.watched)
+
+    @property
+    def expects(self) -> bool:
+        """As Session has it."""
+        return bool(self.watched)
 
     def attach(self) -> None:
         """Nothing: as Session has it."""

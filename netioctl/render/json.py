@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from netioctl.answers import Held, Process, Row, Summary, Totals
+from netioctl.answers import Held, Process, Row, Standing, Summary, Totals
 
 
 def line(value: dict[str, Any]) -> str:
     """One object as a line; characters beyond ASCII are escaped."""
     return json.dumps(value, separators=(",", ":")) + "\n"
+
+
+def selector(standing: Standing) -> str:
+    """A selector that was added."""
+    return line({"type": "selector", **standing._asdict()})
 
 
 def began(process: Process, parent: int | None) -> str:

@@ -61,6 +61,10 @@ class AlreadyRunning(NetioError):
     """Another daemon serves this run directory."""
 
 
+class NotChosen(NetioError):
+    """Nothing is there of what a selector names."""
+
+
 class DaemonUnreachable(NetioError):
     """No daemon answers at the control socket."""
 

@@ -33,6 +33,7 @@ def missed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def _broker(*viewers: _Viewer) -> Broker:
     broker = object.__new__(Broker)
     broker._server = SimpleNamespace(connections=set(viewers))  # type: ignore[assignment]
+    broker.selection = SimpleNamespace(of=lambda _viewer: [])  # type: ignore[assignment]
     broker._missed_told = broker.missed()
     return broker
 

@@ -41,7 +41,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> type[Clocks]:
 
 
 def test_they_go_after_a_while(clocks: type[Clocks]) -> None:
-    kept = exited.Exited(10)
+    kept = exited.Exited(10, 20)
     # The first was taken over from a broker before.
     first, second = gone(5, ago=exited.KEEP_EXITED - 10), gone(6)
     assert kept.add(first) == kept.add(second) == []
@@ -55,7 +55,7 @@ def test_they_go_after_a_while(clocks: type[Clocks]) -> None:
 
 @pytest.mark.parametrize("step", [-86400.0, 86400.0])
 def test_a_clock_that_is_set_changes_nothing(clocks: type[Clocks], step: float) -> None:
-    kept = exited.Exited(10)
+    kept = exited.Exited(10, 20)
     one = gone(5)
     kept.add(one)
     clocks.wall = step
@@ -65,7 +65,7 @@ def test_a_clock_that_is_set_changes_nothing(clocks: type[Clocks], step: float) 
 
 
 def test_a_pid_that_is_used_again(clocks: type[Clocks]) -> None:
-    kept = exited.Exited(10)
+    kept = exited.Exited(10, 20)
     first, second = gone(5), gone(5)
     kept.add(first)
     assert kept.add(second) == [first]
@@ -74,7 +74,7 @@ def test_a_pid_that_is_used_again(clocks: type[Clocks]) -> None:
 
 
 def test_no_user_keeps_more_than_so_many() -> None:
-    kept = exited.Exited(2)
+    kept = exited.Exited(2, 4)
     own = [gone(pid) for pid in (5, 6, 7)]
     assert [kept.add(each) for each in own] == [[], [], [own[0]]]
     assert kept.values() == own[1:]

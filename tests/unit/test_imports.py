@@ -21,6 +21,7 @@ LAYERS = (
     ("netioctl.answers", "netioctl.notices", "netioctl.procfs"),
     (
         *("netioctl.stats", "netioctl.tally", "netioctl.targets"),
+        *("netioctl.cgroups", "netioctl.choosing"),
         *("netioctl.exchange", "netioctl.client", "netioctl.stream"),
         *("netioctl.feed", "netioctl.outage"),
         "netioctl.arrays",
@@ -28,6 +29,7 @@ LAYERS = (
     ("netioctl.render",),
     ("netioctl.completion", "netioctl.shells"),
     ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
+    ("netioctl.launch",),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.recording", "netioctl.exporter", "netioctl.aio"),
     ("netioctl.report",),
@@ -158,5 +160,5 @@ def test_verbs_are_imported_when_they_are_called() -> None:
 
     loaded = _loaded_by("netioctl.main")
     files = {path.stem for path in (TOP / "netioctl" / "commands").glob("*.py")}
-    assert files - set(COMMANDS) == {"__init__", "options", "watch_options"}
+    assert files - set(COMMANDS) == {"__init__", "choosing", "options", "watch_options"}
     assert not {f"netioctl.commands.{verb}" for verb in COMMANDS} & loaded

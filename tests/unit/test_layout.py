@@ -32,7 +32,7 @@ def test_the_c_compiler_agrees(tmp_path: Path) -> None:
             f"sizeof(((struct {name} *)0)->{f.name}));"
             for f in record.fields
         ]
-    lines += [f'printf("{name} %d\\n", {name});' for name in known.constants]
+    lines += [f'printf("{name} %ld\\n", (long){name});' for name in known.constants]
     source = tmp_path / "layout.c"
     source.write_text(
         f'{_TYPEDEFS}\n#include "{layout.event_h()}"\nint main(void)\n{{\n'

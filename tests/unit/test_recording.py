@@ -131,7 +131,9 @@ def test_a_replay_keeps_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_a_crash_leaves_can_be_read(tmp_path: Path, file: Path) -> None:
     whole, cut = file.read_bytes(), tmp_path / "cut"
     blocks = Reader(str(file)).blocks
-    everywhere = [*range(0, len(whole), 7), *(b.offset for b in blocks), len(whole) - 1]
+    index = form.unpack_trailer(whole[-form.TRAILER_SIZE :])
+    ends = {*(block.offset for block in blocks), index, len(whole) - form.TRAILER_SIZE}
+    everywhere = [*range(0, len(whole), 7), index, *(b.offset for b in blocks), len(whole) - 1]
     shown = set()
     for size in everywhere:
         cut.write_bytes(whole[:size])
@@ -143,8 +145,7 @@ def test_what_a_crash_leaves_can_be_read(tmp_path: Path, file: Path) -> None:
         found = everything(Replay(reader))
         said = [*reader.problems, *reader.notices]
         assert len(said) == 1, (size, said)
-        at_an_end = size in {block.offset for block in blocks}
-        assert ("has no end" if at_an_end else "truncated") in said[0]
+        assert ("has no end" if size in ends else "truncated") in said[0]
         whole_blocks = [b for b in blocks if b.offset + 48 <= size and b.kind == form.STREAM]
         assert count(found) in {sum(b.events for b in whole_blocks[:n]) for n in range(5)}
         shown.add(count(found))

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Which processes are counted: the filter, their cells, and how more of them are chosen by
+ * selectors and as children of those that are followed.
+ */
+
+#define USER_TICK 10000000	/* ns; USER_HZ is 100 everywhere */
+#define CELL_PROBES 4
+/* Not in the filter: selectors have to be asked. */
+#define NETIO_FILTER_ASK 16
+
+static __always_inline void count(u32 stat)
+{
+	u64 *value = stats.lookup(&stat);
+
+	if (value)
+		ADD(*value, 1);
+}
+
+static __always_inline u64 configured(u32 index)
+{
+	u64 *value = config.lookup(&index);
+
+	return value ? *value : 0;
+}
+
+static __always_inline u64 in_filter(u32 tgid)
+{
+	u32 index = tgid >> 4;
+	u64 *word = filter.lookup(&index);
+
+	return word ? *word >> ((tgid & 15) * 4) & 15 : 0;
+}
+
+static __always_inline struct task_struct *this_leader(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return READ(task->group_leader);
+}
+
+/* Whether selectors have said already, of this very process, that they do not want it. */
+static __always_inline int is_unwanted(u32 tgid, u64 select, struct task_struct *leader)
+{
+	u32 index = tgid & (NETIO_UNWANTED - 1);
+	struct unwanted *last = unwanted.lookup(&index);
+
+	return last && last->word == ((u64)tgid << 32 | select) &&
+	       last->cred == (u64)READ(leader->real_cred) &&
+	       last->cgroups == (u64)READ(leader->cgroups);
+}
+
+static __always_inline void set_unwanted(u32 tgid, u64 select, struct task_struct *leader)
+{
+	u32 index = tgid & (NETIO_UNWANTED - 1);
+	struct unwanted *last = unwanted.lookup(&index);
+
+	if (!last)
+		return;
+	last->cred = (u64)READ(leader->real_cred);
+	last->cgroups = (u64)READ(leader->cgroups);
+	last->word = (u64)tgid << 32 | select;
+}
+
+/*
+ * What is to be done for a process, NETIO_FILTER_*; 0: nothing. With NETIO_FILTER_ASK only
+ * counted() can tell, and until then all is to be found out that might be needed.
+ */
+static __always_inline u64 filter_of(u32 tgid)
+{
+	u64 flags = in_filter(tgid), select;
+
+	if (flags)
+		return flags;
+	select = configured(NETIO_CONFIG_SELECT);
+	if (!select || is_unwanted(tgid, select, this_leader()))
+		return 0;
+	return NETIO_FILTER_ASK | NETIO_FILTER_STREAM;
+}
+
+/* The cell at `index` if it is this process's. */
+static __always_inline struct proc *cell_of(u32 index, u32 tgid)
+{
+	struct proc *cell = cells.lookup(&index);
+
+	return cell && cell->tgid == tgid ? cell : NULL;
+}
+
+static __always_inline u32 home_of(u32 tgid)
+{
+	return tgid & (NETIO_CELLS - 1);
+}
+
+static __always_inline struct proc *proc_of(u32 tgid)
+{
+	struct proc *cell = cell_of(home_of(tgid), tgid);
+	u32 *other;
+
+	if (cell)
+		return cell;
+	cell = cell_of(NETIO_CELLS + home_of(tgid), tgid);
+	if (cell)
+		return cell;
+	other = elsewhere.lookup(&tgid);
+	return other ? cell_of(*other, tgid) : NULL;
+}
+
+/* `owner`: whose all its uids are, or NETIO_ANYONE. */
+static __always_inline u64 wanted_by(struct selector_key *key, u32 owner)
+{
+	struct selector *found;
+	u64 flags = 0;
+
+	key->owner = NETIO_ANYONE;
+	found = selectors.lookup(key);
+	if (found)
+		flags = found->flags;
+	key->owner = owner;
+	found = selectors.lookup(key);
+	if (found)
+		flags |= found->flags;
+	return flags;
+}
+
+static __always_inline u32 owner_of(struct cred *cred)
+{
+	u32 uid = READ(cred->uid);
+
+	/* Without a branch for each, or the verifier would go every way. */
+	return (uid ^ READ(cred->euid)) | (uid ^ READ(cred->suid)) | (uid ^ READ(cred->fsuid))
+	       ? NETIO_ANYONE : uid;
+}
+
+/* What selectors want of the current process, NETIO_FILTER_*. */
+static __always_inline u64 selected(struct task_struct *leader, u32 tgid)
+{
+	u64 kinds = configured(NETIO_CONFIG_KINDS), flags = 0;
+	struct cred *cred = READ(leader->real_cred);
+	struct selector_key key = {};
+	u32 owner = owner_of(cred);
+
+	if (passed_over.lookup(&tgid))
+		return 0;
+	if (kinds & 1 << NETIO_SELECT_NAME) {
+		key.kind = NETIO_SELECT_NAME;
+		bpf_probe_read_kernel_str(key.value, sizeof(key.value), leader->comm);
+		flags |= wanted_by(&key, owner);
+		__builtin_memset(key.value, 0, sizeof(key.value));
+	}
+	if (kinds & 1 << NETIO_SELECT_ALL) {
+		key.kind = NETIO_SELECT_ALL;
+		flags |= wanted_by(&key, owner);
+	}
+	if (kinds & 1 << NETIO_SELECT_USER) {
+		key.kind = NETIO_SELECT_USER;
+		*(u64 *)key.value = READ(cred->euid);
+		flags |= wanted_by(&key, owner);
+	}
+	key.kind = NETIO_SELECT_CGROUP;
+	for (u32 level = 1; level <= NETIO_CGROUP_LEVELS; level++) {
+		if (!(kinds >> NETIO_SELECT_CGROUP >> level & 1))
+			continue;
+		*(u64 *)key.value = bpf_get_current_ancestor_cgroup_id(level);
+		flags |= wanted_by(&key, owner);
+	}
+	return flags;
+}
+
+/* Tell the broker of a process that was chosen, or that was counted and is wanted once more. */
+static __always_inline void tell_chosen(struct task_struct *leader, struct proc *proc, u32 tgid,
+					u32 parent)
+{
+	struct meta_chosen *m = meta.ringbuf_reserve(sizeof(struct meta_chosen));
+	u64 kinds = configured(NETIO_CONFIG_KINDS) >> NETIO_SELECT_CGROUP;
+	struct cred *cred = READ(leader->real_cred);
+
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return;
+	}
+	__builtin_memset(m, 0, sizeof(*m));
+	m->kind = NETIO_META_CHOSEN;
+	m->tgid = tgid;
+	m->start = proc->start;
+	m->since = proc->since;
+	m->parent = parent;
+	m->uid = READ(cred->uid);
+	m->euid = READ(cred->euid);
+	m->suid = READ(cred->suid);
+	m->fsuid = READ(cred->fsuid);
+	bpf_probe_read_kernel_str(m->comm, sizeof(m->comm), leader->comm);
+#define LEVEL(n) if (kinds >> n & 1) m->cgroup##n = bpf_get_current_ancestor_cgroup_id(n)
+	LEVEL(1);
+	LEVEL(2);
+	LEVEL(3);
+	LEVEL(4);
+	LEVEL(5);
+	LEVEL(6);
+	LEVEL(7);
+	LEVEL(8);
+	LEVEL(9);
+	LEVEL(10);
+	LEVEL(11);
+	LEVEL(12);
+	meta.ringbuf_submit(m, 0);
+}
+
+/*
+ * Count a process from now on. Its cell, which another thread of it may just have made; `fresh`:
+ * we have. NULL: none is free.
+ */
+static __always_inline struct proc *begin(struct task_struct *leader, u32 tgid, u64 select,
+					  u64 flags, int *fresh)
+{
+	u32 home = home_of(tgid), at, *owner;
+	struct proc *cell;
+
+	for (u32 i = 0; i < CELL_PROBES; i++) {
+		asm volatile("" : "+r"(i));
+		at = NETIO_CELLS + ((home + i * 61) & (NETIO_CELLS - 1));
+		if (!claims.insert(&at, &tgid)) {
+			cell = cells.lookup(&at);
+			if (!cell)
+				return NULL;
+			cell->since = bpf_ktime_get_ns();
+			cell->start = READ(leader->start_boottime) / USER_TICK;
+			cell->flags = flags;
+			cell->checked = select;
+			/* From here on it is found: after all else, on every CPU. */
+			__sync_fetch_and_add(&cell->tgid, (u64)tgid);
+			if (i)
+				elsewhere.update(&tgid, &at);
+			*fresh = 1;
+			return cell;
+		}
+		owner = claims.lookup(&at);
+		if (owner && *owner == tgid)
+			return cells.lookup(&at);
+	}
+	count(NETIO_STAT_CHOSEN_FULL);
+	return NULL;
+}
+
+/* Whether the current process is wanted; its cell then, and in `wanted` for what. */
+static __always_inline struct proc *choose(u32 tgid, u64 *wanted)
+{
+	struct task_struct *leader = this_leader();
+	u64 select = configured(NETIO_CONFIG_SELECT);
+	struct proc *proc = proc_of(tgid);
+	int fresh = 0;
+
+	*wanted = 0;
+	if (proc && proc->flags) {
+		/* The broker will put it into the filter. */
+		*wanted = proc->flags;
+		return proc;
+	}
+	*wanted = selected(leader, tgid);
+	if (!*wanted) {
+		set_unwanted(tgid, select, leader);
+		return NULL;
+	}
+	proc = begin(leader, tgid, select, *wanted, &fresh);
+	if (proc && fresh)
+		tell_chosen(leader, proc, tgid, 0);
+	return proc;
+}
+
+/* The cell of the current process, NULL if it is not counted; `wanted`: what filter_of() said. */
+static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
+{
+	struct task_struct *leader;
+	struct proc *proc;
+	u64 select;
+
+	if (*wanted & NETIO_FILTER_ASK)
+		return choose(tgid, wanted);
+	proc = proc_of(tgid);
+	if (!proc)
+		return NULL;
+	select = configured(NETIO_CONFIG_SELECT);
+	if (proc->checked != select) {
+		proc->checked = select;
+		leader = this_leader();
+		if (select && selected(leader, tgid))
+			tell_chosen(leader, proc, tgid, 0);
+	}
+	return proc;
+}
+
+static __always_inline void add_cell(struct proc *last, u32 index, u32 tgid)
+{
+	struct proc *cell = cell_of(index, tgid);
+
+	if (!cell)
+		return;
+	last->sent_bytes += cell->sent_bytes;
+	last->recv_bytes += cell->recv_bytes;
+	last->send_ops += cell->send_ops;
+	last->recv_ops += cell->recv_ops;
+	last->lost += cell->lost;
+	last->start = cell->start;
+	if (!last->since || cell->since < last->since)
+		last->since = cell->since;
+}
+
+/*
+ * A process is counted no longer. A cell of the first half may have been given to another
+ * meanwhile, by the broker, who saw it end first.
+ */
+static __always_inline void cell_ends(u32 index, u32 tgid)
+{
+	struct proc *cell = cell_of(index, tgid);
+
+	if (!cell)
+		return;
+	if (index >= NETIO_CELLS) {
+		/* In this order, for whoever reads it meanwhile: what is its own is whole. */
+		__sync_fetch_and_add(&cell->tgid, -(u64)tgid);
+		__builtin_memset(cell, 0, __builtin_offsetof(struct proc, tgid));
+		claims.delete(&index);
+		return;
+	}
+#ifdef NETIO_HAS_atomic_fetch
+	__sync_val_compare_and_swap(&cell->tgid, (u64)tgid, 0ULL);
+#else
+	if (cell->tgid == tgid)
+		cell->tgid = 0;		/* where this is built, programs are not preempted */
+#endif
+}
+
+/*
+ * The last thread of a process is gone (args: task). signal->live says so on every kernel; the
+ * tracepoint's own group_dead argument is new. No socket call can follow: a thread gets here
+ * after its last return to user mode. The process leaves the cells, so that one that is given
+ * the same PID is not counted.
+ */
+RAW_TRACEPOINT_PROBE(sched_process_exit)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	u32 tgid = READ(task->tgid), home = home_of(tgid), *other;
+	struct signal_struct *signal;
+	struct proc_key key = {};
+	struct proc last = {};
+	struct meta_exit *m;
+
+	if (!proc_of(tgid))
+		return 0;
+	signal = READ(task->signal);
+	if (READ(signal->live))
+		return 0;
+	add_cell(&last, home, tgid);
+	add_cell(&last, NETIO_CELLS + home, tgid);
+	other = elsewhere.lookup(&tgid);
+	if (other)
+		add_cell(&last, *other, tgid);
+	last.until = bpf_ktime_get_ns();
+	last.tgid = tgid;
+	key.start = last.start;
+	key.tgid = tgid;
+	/* First, lest the broker finds the process nowhere. */
+	exited.update(&key, &last);
+	cell_ends(home, tgid);
+	cell_ends(NETIO_CELLS + home, tgid);
+	if (other) {
+		cell_ends(*other, tgid);
+		elsewhere.delete(&tgid);
+	}
+	m = meta.ringbuf_reserve(sizeof(struct meta_exit));
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return 0;
+	}
+	m->kind = NETIO_META_EXIT;
+	m->tgid = tgid;
+	m->proc = last;
+	meta.ringbuf_submit(m, 0);
+	return 0;
+}
+
+/* A process is made (args: parent, child), and does not run yet. */
+RAW_TRACEPOINT_PROBE(sched_process_fork)
+{
+	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
+	u64 select = configured(NETIO_CONFIG_SELECT), flags;
+	u32 tgid, parent_tgid;
+	struct proc *proc;
+	int fresh = 0;
+
+	if (!select)
+		return 0;
+	tgid = READ(child->tgid);
+	if (READ(child->pid) != tgid)
+		return 0;	/* a thread */
+	parent_tgid = READ(parent->tgid);
+	flags = in_filter(parent_tgid);
+	if (!flags) {
+		proc = proc_of(parent_tgid);
+		flags = proc ? proc->flags : 0;
+	}
+	if (!(flags & NETIO_FILTER_FOLLOW))
+		return 0;
+	proc = begin(child, tgid, 0, flags, &fresh);
+	if (proc && fresh)
+		tell_chosen(child, proc, tgid, parent_tgid);
+	return 0;
+}
+
+/*
+ * A process takes another name: execve(2) and prctl(PR_SET_NAME) (args: task, comm). Selectors
+ * are asked again.
+ */
+RAW_TRACEPOINT_PROBE(task_rename)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	u32 tgid = READ(task->tgid), index = tgid & (NETIO_UNWANTED - 1);
+	struct unwanted *last;
+	struct meta_comm *m;
+	struct proc *proc;
+
+	if (READ(task->group_leader) != task)
+		return 0;
+	last = unwanted.lookup(&index);
+	if (last && last->word >> 32 == tgid)
+		last->word = 0;
+	proc = proc_of(tgid);
+	if (!proc)
+		return 0;
+	proc->checked = 0;
+	m = meta.ringbuf_reserve(sizeof(struct meta_comm));
+	if (!m) {
+		count(NETIO_STAT_META_LOST);
+		return 0;
+	}
+	m->kind = NETIO_META_COMM;
+	m->tgid = tgid;
+	__builtin_memset(m->comm, 0, sizeof(m->comm));
+	bpf_probe_read_kernel_str(m->comm, sizeof(m->comm), (void *)ctx->args[1]);
+	meta.ringbuf_submit(m, 0);
+	return 0;
+}

@@ -1,0 +1,459 @@
+"""Processes that are chosen: by selectors, or as children of those that are followed.
+
+The kernel side chooses, at a process's first operation or when it is made, counts it from then on
+and tells of it; here is who asked for what, and who therefore gets to see it.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from netioctl.wire.errors import Code, LimitReached, NotHeld, RequestError
+from netiod import policy
+from netiod.audit import Audit
+from netiod.holding import Holding, Viewer
+from netiod.holdings import Holdings
+from netiod.kernel import Kernel
+from netiod.policy import Caller
+from netiod.processes import Process
+from netiod.recovery import KEEP_ORPHANS
+
+#: Selectors that one user may have at once, and all users together (the map's size).
+SELECTORS_A_UID, SELECTORS = 64, 1024
+#: Bytes of a name in the kernel (task_struct.comm), its NUL included.
+_NAME = 16
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+_KINDS = ("name", "user", "all", "cgroup")
+
+
+class Selector(NamedTuple):
+    """Key of the map selectors: which processes are wanted, and whose they may be.
+
+    `value` is bytes as there; `level` is that of a cgroup, 1 just below the root.
+    """
+
+    kind: str
+    value: bytes
+    owner: int
+    level: int = 0
+
+    def wants(self, facts: Facts) -> bool:
+        """Whether it wants a process, as the kernel side would say."""
+        if self.owner != ANYONE and any(uid != self.owner for uid in facts.process.uids):
+            return False
+        if self.kind == "name":
+            return self.value == facts.comm
+        if self.kind == "user":
+            return int(_U64.unpack_from(self.value)[0]) == facts.process.uids[1]
+        if self.kind == "all":
+            return True
+        return _U64.unpack_from(self.value)[0] in facts.cgroups
+
+
+class Facts(NamedTuple):
+    """What the kernel side tells of a process when it chooses it: struct meta_chosen."""
+
+    process: Process
+    comm: bytes
+    since: int
+    parent: int
+    cgroups: frozenset[int]
+
+
+class Origin(NamedTuple):
+    """How a process came to be watched: `parent` is the one whose child it is, 0 where a selector
+    chose it; `fresh`: its counters began at zero with that."""
+
+    parent: int
+    fresh: bool
+
+
+#: NETIO_ANYONE
+ANYONE = 0xFFFFFFFF
+
+
+@dataclass(eq=False)
+class Interest:
+    """Who asked for a selector: a viewer, or, without one, who added it."""
+
+    caller: Caller
+    viewer: Viewer | None
+    stream: bool
+    follow: bool
+    #: Processes that it added and that live.
+    added: set[Holding] = field(default_factory=set)
+
+
+class Selection:
+    """All interests. Every change of the kernel's selectors happens here."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        holdings: Holdings,
+        audit: Audit,
+        began: Callable[[Viewer, Holding, Origin], None],
+    ) -> None:
+        """`began` is told of each process that a viewer has a lease on from now on."""
+        self._kernel, self._holdings, self._audit = kernel, holdings, audit
+        self._began = began
+        self._interests: dict[Selector, list[Interest]] = {}
+        #: What viewers asked an earlier broker for, with NETIO_FILTER_*, and for how long.
+        self._orphans: dict[Selector, int] = {}
+        self._orphans_until = 0.0
+        self._passed_over: dict[str, int] = {}
+        self._counts: Counter[int] = Counter()
+        #: Uids that hold as many processes as they may: their selectors rest. None: everybody's.
+        self._resting: set[int | None] = set()
+        self._generation = int(time.time()) & 0x7FFFFFFF
+        self._shown = 0
+        constants = kernel.layout.constants
+        self._numbers = {kind: constants[f"NETIO_SELECT_{kind.upper()}"] for kind in _KINDS}
+        self._count, self._stream, self._follow = (
+            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
+        )
+
+    def recover(self) -> None:
+        """Take up the selectors that were added under an earlier broker, and those alone."""
+        for key, _ in list(self._kernel.passed_over.items()):
+            self._kernel.passed_over.delete(key)
+        # What is asked again is not taken for what was asked before.
+        self._generation = max(self._generation, self._kernel.configured("SELECT") + 1)
+        kinds = {number: kind for kind, number in self._numbers.items()}
+        for key, value in list(self._kernel.selectors.items()):
+            fields, had = self._kernel.selector_key.unpack(key), self._kernel.selector.unpack(value)
+            owner, level = fields["owner"], had["level"]
+            selector = Selector(kinds[fields["kind"]], fields["value"], owner, level)
+            if not had["added"]:
+                # Its viewers are about to come back.
+                self._orphans[selector] = had["flags"]
+                continue
+            caller = Caller(0, had["uid"], owner == ANYONE)
+            follow = bool(had["flags"] & self._follow)
+            self._interests[selector] = [Interest(caller, None, False, follow)]
+            self._counts[caller.uid] += 1
+        self._orphans_until = time.monotonic() + KEEP_ORPHANS
+        self.show()
+
+    @property
+    def active(self) -> bool:
+        """Whether processes may be chosen that nobody has named."""
+        return bool(self._interests or self._orphans)
+
+    def of(self, viewer: Viewer) -> list[Interest]:
+        """What a viewer asked for."""
+        return [i for i in self._all() if i.viewer is viewer]
+
+    def streams(self) -> Iterator[Viewer]:
+        """Viewers that want the events of what will be chosen."""
+        return (i.viewer for i in self._all() if i.viewer is not None and i.stream)
+
+    def added(self, caller: Caller) -> list[tuple[Selector, Interest]]:
+        """The selectors that were added, as far as `caller` may see them."""
+        return [
+            (selector, interest)
+            for selector, interests in self._interests.items()
+            for interest in interests
+            if interest.viewer is None and (caller.operator or interest.caller.uid == caller.uid)
+        ]
+
+    def want(self, selectors: Iterable[Selector], interest: Interest) -> list[bool]:
+        """Choose such processes from now on; for each whether that is new.
+
+        Raises:
+            LimitReached: that would be more selectors than one user, or all, may have.
+        """
+        wanted, uid = list(selectors), interest.caller.uid
+        if interest.viewer is not None:
+            self.pass_over(f"viewer-{id(interest.viewer)}", interest.caller.pid)
+        if uid and self._counts[uid] + len(wanted) > SELECTORS_A_UID:
+            self._audit.limit(interest.caller, "selectors", SELECTORS_A_UID)
+            raise LimitReached(f"one user may have {SELECTORS_A_UID} selectors at once")
+        if sum(self._counts.values()) + len(wanted) > SELECTORS:
+            self._audit.limit(interest.caller, "all-selectors", SELECTORS)
+            raise LimitReached(f"netiod takes {SELECTORS:,} selectors at once")
+        fresh = []
+        for selector in wanted:
+            known = self._interests.setdefault(selector, [])
+            self._orphans.pop(selector, None)
+            same = [i for i in known if i.viewer is interest.viewer and _same_user(i, interest)]
+            fresh.append(not same)
+            if not same:
+                known.append(interest)
+                self._counts[uid] += 1
+            elif interest.follow:
+                same[0].follow = True
+        self._generation += 1
+        self.show()
+        for holding in self._holdings.orphans():
+            comm = _padded(holding.comm)
+            facts = Facts(holding.process(), comm, holding.attached, 0, holding.cgroups)
+            if any(selector.wants(facts) for selector in wanted):
+                self._give(holding, interest, Origin(0, False))
+        return fresh
+
+    def resume(self, viewer: Viewer, pid: int, stream: bool) -> None:
+        """A viewer follows a process: also the children of it that were chosen while there was no
+        broker, and theirs."""
+        todo, orphans = [pid], self._holdings.orphans()
+        while todo:
+            parent = todo.pop()
+            for holding in orphans:
+                if holding.parent == parent and viewer not in holding.leases:
+                    interest = Interest(viewer.caller, viewer, stream, True)
+                    self._give(holding, interest, Origin(parent, False))
+                    todo.append(holding.pid)
+
+    def unwant(self, selector: Selector, caller: Caller) -> None:
+        """Undo want() of what was added; processes that it added are let go.
+
+        Raises:
+            NotHeld: nobody added it who `caller` could speak for.
+        """
+        known = self._interests.get(selector, [])
+        mine = [i for i in known if i.viewer is None and (caller.operator or _same_uid(i, caller))]
+        if not mine:
+            raise NotHeld("that selector was not added")
+        for interest in mine:
+            self._drop(selector, interest)
+            for holding in interest.added:
+                if holding.exited is None and holding.added_by is not None:
+                    self._holdings.remove(caller, holding)
+        self.show()
+
+    def pass_over(self, role: str, pid: int) -> None:
+        """No selector chooses `pid`, nor any longer the one that had that role before: it would
+        make what it is told of."""
+        before = self._passed_over.pop(role, 0)
+        if before and before not in self._passed_over.values():
+            self._kernel.passed_over.delete(_U32.pack(before))
+        if pid:
+            self._passed_over[role] = pid
+            self._kernel.passed_over.put(_U32.pack(pid), _U32.pack(1))
+
+    def gone(self, viewer: Viewer) -> None:
+        """A viewer has left."""
+        self.pass_over(f"viewer-{id(viewer)}", 0)
+        for selector, interests in list(self._interests.items()):
+            for interest in [i for i in interests if i.viewer is viewer]:
+                self._drop(selector, interest)
+        self.show()
+
+    def chosen(self, record: dict[str, Any]) -> None:
+        """Take in a struct meta_chosen: lease the process to all who asked for it."""
+        facts = self._facts(record)
+        process = facts.process
+        holding, fresh = self._holdings.chosen(process, facts.since)
+        if holding is None:
+            # It is another's number by now, or there is no room: choosing more is of no use.
+            if fresh:
+                self._rest(None)
+            return
+        holding.cgroups |= facts.cgroups
+        if facts.parent:
+            holding.parent = facts.parent
+            self._followed(holding, Origin(facts.parent, fresh))
+        self._select(holding, facts, fresh)
+
+    def missed(self) -> None:
+        """Records may be lost: take up what the kernel side counts and we do not know."""
+        for process, since in self._holdings.unknown():
+            facts = Facts(process, _padded(process.comm), since, 0, frozenset())
+            holding, fresh = self._holdings.chosen(process, since)
+            if holding is not None:
+                # Of cgroups and of parents nothing is known any more.
+                self._select(holding, facts, fresh)
+
+    def tick(self) -> None:
+        """Once a second: selectors that rest go on where there is room again."""
+        if self._orphans and time.monotonic() > self._orphans_until:
+            for selector in self._orphans:
+                if selector not in self._interests:
+                    self._kernel.selectors.delete(self._key(selector))
+            self._orphans.clear()
+        for uid in list(self._resting):
+            if self._holdings.has_room(uid):
+                self._resting.discard(uid)
+                self._generation += 1
+        self.show()
+
+    def show(self) -> None:
+        """Tell the kernel side what is wanted now."""
+        kernel, kinds = self._kernel, 0
+        for selector, interests in self._interests.items():
+            awake = [i for i in interests if not {None, i.caller.uid} & self._resting]
+            flags = 0
+            for interest in awake:
+                flags |= self._count | self._stream * interest.stream
+                flags |= self._follow * interest.follow
+            adders = [i.caller.uid for i in interests if i.viewer is None]
+            value = kernel.selector.pack(
+                flags=flags,
+                added=int(bool(adders)),
+                uid=adders[0] if adders else 0,
+                level=selector.level,
+            )
+            kernel.selectors.put(self._key(selector), value)
+        for selector in (*self._interests, *self._orphans):
+            kinds |= 1 << self._numbers[selector.kind] + selector.level
+        kernel.configure("KINDS", kinds)
+        chooses = self._interests or self._orphans or self._holdings.following
+        wanted = self._generation if chooses else 0
+        if wanted != self._shown:
+            self._shown = wanted
+            kernel.configure("SELECT", wanted)
+
+    def _all(self) -> Iterator[Interest]:
+        for interests in self._interests.values():
+            yield from interests
+
+    def _drop(self, selector: Selector, interest: Interest) -> None:
+        interests = self._interests[selector]
+        interests.remove(interest)
+        self._counts[interest.caller.uid] -= 1
+        if not interests:
+            del self._interests[selector]
+            self._kernel.selectors.delete(self._key(selector))
+
+    def _key(self, selector: Selector) -> bytes:
+        return self._kernel.selector_key.pack(
+            value=selector.value, kind=self._numbers[selector.kind], owner=selector.owner
+        )
+
+    def _select(self, holding: Holding, facts: Facts, fresh: bool) -> None:
+        if any(selector.wants(facts) for selector in self._orphans):
+            holding.orphan_until = self._orphans_until
+        for selector, interests in self._interests.items():
+            if selector.wants(facts):
+                for interest in interests:
+                    self._give(holding, interest, Origin(0, fresh))
+        self._holdings.decided(holding)
+
+    def _followed(self, holding: Holding, origin: Origin) -> None:
+        """Who follows the parent watches the child, too, and follows it."""
+        above = self._holdings.living.get(origin.parent)
+        if above is None:
+            return
+        if above.emit_until is not None:
+            holding.orphan_until = above.emit_until
+        for viewer in list(above.followers):
+            stream = above.leases.get(viewer, False)
+            self._give(holding, Interest(viewer.caller, viewer, stream, True), origin)
+        if above.adder is not None and above.add_follows:
+            self._give(holding, Interest(above.adder, None, False, True), origin)
+
+    def _give(self, holding: Holding, interest: Interest, origin: Origin) -> None:
+        caller, viewer = interest.caller, interest.viewer
+        if not policy.may_hold(caller, holding.process()) or not self._holdings.visible(
+            caller, holding
+        ):
+            return
+        if viewer in holding.leases or (viewer is None and holding.exited is not None):
+            return
+        try:
+            self._holdings.check(caller)
+        except LimitReached:
+            self._rest(caller.uid)
+            return
+        if viewer is None:
+            if self._holdings.add(caller, holding, follow=interest.follow):
+                interest.added.add(holding)
+            return
+        if holding.exited is not None:
+            # All there is to tell, at once.
+            self._began(viewer, holding, origin)
+            return
+        stream, follow = interest.stream, interest.follow
+        self._holdings.lease(viewer, holding, stream=stream, follow=follow, how="select")
+        self._began(viewer, holding, origin)
+
+    def _rest(self, uid: int | None) -> None:
+        if uid not in self._resting:
+            self._resting.add(uid)
+            self.show()
+
+    def _facts(self, record: dict[str, Any]) -> Facts:
+        comm = record["comm"]
+        name = comm.split(b"\0", 1)[0].decode("utf-8", "replace")
+        uids = (record["uid"], record["euid"], record["suid"], record["fsuid"])
+        levels = self._kernel.layout.constants["NETIO_CGROUP_LEVELS"]
+        return Facts(
+            Process(record["tgid"], record["start"], name, uids),
+            comm,
+            record["since"],
+            record["parent"],
+            frozenset(filter(None, (record[f"cgroup{n}"] for n in range(1, levels + 1)))),
+        )
+
+
+def as_object(selector: Selector) -> dict[str, Any]:
+    """A selector as PROTOCOL.md has it."""
+    value: Any = None
+    if selector.kind == "name":
+        value = selector.value.rstrip(b"\0").decode("utf-8", "replace")
+    elif selector.kind != "all":
+        value = _U64.unpack_from(selector.value)[0]
+    return {"kind": selector.kind, "value": value, "level": selector.level or None}
+
+
+def parse(caller: Caller, items: Any, levels: int) -> list[Selector]:
+    """The selectors of a request: PROTOCOL.md has their form. Each once.
+
+    Raises:
+        RequestError: one is not what the protocol allows, or not for `caller`.
+    """
+    if not isinstance(items, list) or len(items) > SELECTORS_A_UID:
+        text = f"params.selectors must be a list of at most {SELECTORS_A_UID} selectors"
+        raise RequestError(text, Code.INVALID_PARAMS)
+    owner = ANYONE if caller.operator else caller.uid
+    return list(dict.fromkeys(_parse(caller, item, owner, levels) for item in items))
+
+
+def _parse(caller: Caller, item: Any, owner: int, levels: int) -> Selector:
+    kind = item.get("kind") if isinstance(item, dict) else None
+    value = item.get("value") if isinstance(item, dict) else None
+    number = _integer(value)
+    if kind == "name" and isinstance(value, str):
+        raw = value.encode("utf-8", "surrogateescape")
+        if not raw or len(raw) >= _NAME or b"\0" in raw:
+            text = f"a name has 1 to {_NAME - 1} bytes: the kernel keeps no more of it"
+            raise RequestError(text, Code.INVALID_PARAMS)
+        return Selector(kind, raw.ljust(_NAME, b"\0"), owner)
+    if kind == "user" and number is not None and 0 <= number < ANYONE:
+        if not caller.operator and number != caller.uid:
+            text = "only root and members of the group may watch other users' processes"
+            raise RequestError(text, Code.NO_SUCH_PROCESS)
+        return Selector(kind, _U64.pack(number).ljust(_NAME, b"\0"), owner)
+    if kind == "all" and value is None:
+        if not caller.operator:
+            text = "only root and members of the group may watch all processes"
+            raise RequestError(text, Code.NO_SUCH_PROCESS)
+        return Selector(kind, bytes(_NAME), owner)
+    if kind == "cgroup" and number is not None and 0 < number < 1 << 64:
+        level = _integer(item.get("level"))
+        if level is None or not 0 < level <= levels:
+            text = f"the level of a cgroup is 1 to {levels}, from the root's children down"
+            raise RequestError(text, Code.INVALID_PARAMS)
+        return Selector(kind, _U64.pack(number).ljust(_NAME, b"\0"), owner, level)
+    raise RequestError("not a selector: PROTOCOL.md has their form", Code.INVALID_PARAMS)
+
+
+def _padded(comm: str) -> bytes:
+    return comm.encode("utf-8", "surrogateescape")[: _NAME - 1].ljust(_NAME, b"\0")
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _same_user(one: Interest, other: Interest) -> bool:
+    return one.viewer is not None or _same_uid(one, other.caller)
+
+
+def _same_uid(interest: Interest, caller: Caller) -> bool:
+    return interest.caller.uid == caller.uid
