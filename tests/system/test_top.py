@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -127,6 +128,25 @@ def test_a_session_of_someone_who_looks_around(traffic: StartTraffic, start: Sta
     screen.until("(exited)")
     screen.press(DOWN, "c")
     screen.until("connections of 2 processes")
+    assert screen.end("q") == 0
+
+
+def test_children_that_are_followed_stand_below_their_parent(
+    traffic: StartTraffic, start: Start
+) -> None:
+    one = traffic("family", 3)
+    screen = start("--follow", "--tree", "--interval", 0.2, one.pid)
+    screen.until("1 process ")
+    one.start()
+    children = one.result()["pids"]
+    screen.until("4 processes")
+    one.run()
+    for sent, pid in enumerate(children, 1):
+        screen.until(lambda: screen.row(str(pid))[7:11] == [str(sent), "B"] * 2)  # noqa: B023
+        assert re.search("[├└]─python3", " ".join(screen.row(str(pid))))
+    assert screen.lines[4].split()[0] == str(one.pid)
+    one.end()
+    screen.until("0 processes")
     assert screen.end("q") == 0
 
 
