@@ -17,7 +17,7 @@ from netiod.ledger import Ledger
 from netiod.limits import Held
 from netiod.policy import Caller
 from netiod.processes import Process
-from netiod.recovery import Recovery
+from netiod.recovery import Recovery, exited_processes
 
 #: Seconds after which a process is looked at once more: an exit takes less.
 SETTLE = 1.0
@@ -52,6 +52,8 @@ class Holdings:
             constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
         )
         self.living: dict[int, Holding] = {}
+        #: Those whose children are wanted.
+        self._followed: set[Holding] = set()
         #: Processes that exited while there was no broker, and that the last one did not know.
         self._unnamed: dict[tuple[int, int], Holding] = {}
         self._unnamed_until = 0.0
@@ -216,6 +218,15 @@ class Holdings:
                 found.append((process, counters["since"]))
         return found
 
+    def take_up_exited(self) -> None:
+        """Keep, and in time forget, what has exited and of which no word has come; the word of its
+        being chosen may still be to come."""
+        known = {(h.pid, h.start) for h in (*self.living.values(), *self._exited.values())}
+        for holding in exited_processes(self._kernel):
+            if (holding.pid, holding.start) not in known:
+                self._unnamed.setdefault((holding.pid, holding.start), holding)
+        self._unnamed_until = time.monotonic() + SETTLE
+
     def has_room(self, uid: int | None) -> bool:
         """Whether a user holds much less than it may; None: all together."""
         if uid is None:
@@ -225,7 +236,7 @@ class Holdings:
     @property
     def following(self) -> bool:
         """Whether children of some process are wanted."""
-        return any(holding.followed for holding in self.living.values())
+        return bool(self._followed)
 
     def add(self, caller: Caller, holding: Holding, *, follow: bool = False) -> bool:
         """Hold a process, with `follow` its children too, until remove(); False if it was added
@@ -303,6 +314,7 @@ class Holdings:
         if self.living.pop(pid, None) is None:
             return None
         self._kernel.set_filter(pid, 0)
+        self._followed.discard(holding)
         holding.exited = time.time()
         self._ledger.end(pid, start, holding.published)
         if holding.adder is not None:
@@ -372,6 +384,10 @@ class Holdings:
             return
         wanted = holding.streamed or holding.emit_until is not None
         flags = self._counted | self._stream * wanted | self._follow * holding.followed
+        if holding.followed:
+            self._followed.add(holding)
+        else:
+            self._followed.discard(holding)
         self._kernel.set_filter(holding.pid, flags)
 
     def let_go(self, holding: Holding) -> None:
@@ -382,6 +398,7 @@ class Holdings:
             return
         self._kernel.set_filter(holding.pid, 0)
         self._kernel.detach(holding.pid)
+        self._followed.discard(holding)
         del self.living[holding.pid]
         self._forget(holding)
 

@@ -22,6 +22,7 @@ from netiod.assemble import Assembled, Unavailable, assemble
 from netiod.cells import number_of_cells
 from netiod.features import Features, check_ring_buffer
 from netiod.maps import Stack
+from netiod.selector import SELECTORS
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 META_RING = 1 << 20
 #: Unix socket names kept; a connection beyond them is shown by its peer's PID.
 MAX_NAMES = 8192
-#: Selectors in use at the same time, of all users together.
-MAX_SELECTORS = 1024
 #: netiod's own processes, and viewers that use selectors.
 MAX_PASSED_OVER = 8192
 #: Processes, by the low bits of their PID, of which is remembered that no selector wants them.
@@ -179,7 +178,7 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
         f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
         f"-DNETIO_MAX_PIDS={settings.max_pids}",
         f"-DNETIO_CELLS={number_of_cells(settings.max_pids)}",
-        f"-DNETIO_MAX_SELECTORS={MAX_SELECTORS}",
+        f"-DNETIO_MAX_SELECTORS={2 * SELECTORS}",
         f"-DNETIO_MAX_PASSED_OVER={MAX_PASSED_OVER}",
         f"-DNETIO_UNWANTED={_UNWANTED}",
         f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",

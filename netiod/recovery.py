@@ -77,18 +77,24 @@ class Recovery:
 
     def gone(self) -> Iterator[Gone]:
         """To be called when living() has ended."""
-        for key, value in list(self._kernel.exited.items()):
-            fields, proc = self._kernel.proc_key.unpack(key), self._kernel.proc.unpack(value)
-            pid, start = fields["tgid"], fields["start"]
-            entry = self._written.pop((pid, start), None)
-            holding = Holding(pid, start, "", 0, self._wall + proc["since"] / 1e9)
-            holding.attached, holding.lost = proc["since"], proc["lost"]
+        for holding in exited_processes(self._kernel):
+            entry = self._written.pop((holding.pid, holding.start), None)
             # Where it is not known whose it was, operators alone still see it.
             if entry is not None:
                 holding.comm, holding.published = entry.comm, entry.published
                 holding.uids = entry.uids
                 holding.uid = entry.uids[0] if entry.uids else 0
-            holding.exited = self._wall + proc["until"] / 1e9
             yield Gone(holding, entry is not None and not entry.ended)
         for pid, start in self._written:
             self._ledger.forget(pid, start)
+
+
+def exited_processes(kernel: Kernel) -> Iterator[Holding]:
+    """All that the kernel side knows to have exited, without names and users."""
+    wall = time.time() - time.monotonic()
+    for key, value in list(kernel.exited.items()):
+        fields, proc = kernel.proc_key.unpack(key), kernel.proc.unpack(value)
+        holding = Holding(fields["tgid"], fields["start"], "", 0, wall + proc["since"] / 1e9)
+        holding.attached, holding.lost = proc["since"], proc["lost"]
+        holding.exited = wall + proc["until"] / 1e9
+        yield holding

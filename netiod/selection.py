@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from netioctl.wire.errors import Code, LimitReached, NotHeld, RequestError
+from netioctl.wire.errors import LimitReached, NotHeld
 from netiod import policy
 from netiod.audit import Audit
 from netiod.holding import Holding, Viewer
@@ -22,47 +22,9 @@ from netiod.kernel import Kernel
 from netiod.policy import Caller
 from netiod.processes import Process
 from netiod.recovery import KEEP_ORPHANS
+from netiod.selector import ANYONE, KINDS, SELECTORS, SELECTORS_A_UID, Facts, Selector, padded
 
-#: Selectors that one user may have at once, and all users together (the map's size).
-SELECTORS_A_UID, SELECTORS = 64, 1024
-#: Bytes of a name in the kernel (task_struct.comm), its NUL included.
-_NAME = 16
-_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
-_KINDS = ("name", "user", "all", "cgroup")
-
-
-class Selector(NamedTuple):
-    """Key of the map selectors: which processes are wanted, and whose they may be.
-
-    `value` is bytes as there; `level` is that of a cgroup, 1 just below the root.
-    """
-
-    kind: str
-    value: bytes
-    owner: int
-    level: int = 0
-
-    def wants(self, facts: Facts) -> bool:
-        """Whether it wants a process, as the kernel side would say."""
-        if self.owner != ANYONE and any(uid != self.owner for uid in facts.process.uids):
-            return False
-        if self.kind == "name":
-            return self.value == facts.comm
-        if self.kind == "user":
-            return int(_U64.unpack_from(self.value)[0]) == facts.process.uids[1]
-        if self.kind == "all":
-            return True
-        return _U64.unpack_from(self.value)[0] in facts.cgroups
-
-
-class Facts(NamedTuple):
-    """What the kernel side tells of a process when it chooses it: struct meta_chosen."""
-
-    process: Process
-    comm: bytes
-    since: int
-    parent: int
-    cgroups: frozenset[int]
+_U32 = struct.Struct("<I")
 
 
 class Origin(NamedTuple):
@@ -71,10 +33,6 @@ class Origin(NamedTuple):
 
     parent: int
     fresh: bool
-
-
-#: NETIO_ANYONE
-ANYONE = 0xFFFFFFFF
 
 
 @dataclass(eq=False)
@@ -107,13 +65,15 @@ class Selection:
         self._orphans: dict[Selector, int] = {}
         self._orphans_until = 0.0
         self._passed_over: dict[str, int] = {}
+        #: What the kernel's map has, as far as we wrote it.
+        self._written: dict[Selector, bytes] = {}
         self._counts: Counter[int] = Counter()
         #: Uids that hold as many processes as they may: their selectors rest. None: everybody's.
         self._resting: set[int | None] = set()
         self._generation = int(time.time()) & 0x7FFFFFFF
         self._shown = 0
         constants = kernel.layout.constants
-        self._numbers = {kind: constants[f"NETIO_SELECT_{kind.upper()}"] for kind in _KINDS}
+        self._numbers = {kind: constants[f"NETIO_SELECT_{kind.upper()}"] for kind in KINDS}
         self._count, self._stream, self._follow = (
             constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
         )
@@ -186,12 +146,13 @@ class Selection:
             if not same:
                 known.append(interest)
                 self._counts[uid] += 1
-            elif interest.follow:
-                same[0].follow = True
+            else:
+                same[0].follow |= interest.follow
+                same[0].stream |= interest.stream
         self._generation += 1
         self.show()
         for holding in self._holdings.orphans():
-            comm = _padded(holding.comm)
+            comm = padded(holding.comm)
             facts = Facts(holding.process(), comm, holding.attached, 0, holding.cgroups)
             if any(selector.wants(facts) for selector in wanted):
                 self._give(holding, interest, Origin(0, False))
@@ -262,8 +223,9 @@ class Selection:
 
     def missed(self) -> None:
         """Records may be lost: take up what the kernel side counts and we do not know."""
+        self._holdings.take_up_exited()
         for process, since in self._holdings.unknown():
-            facts = Facts(process, _padded(process.comm), since, 0, frozenset())
+            facts = Facts(process, padded(process.comm), since, 0, frozenset())
             holding, fresh = self._holdings.chosen(process, since)
             if holding is not None:
                 # Of cgroups and of parents nothing is known any more.
@@ -274,8 +236,10 @@ class Selection:
         if self._orphans and time.monotonic() > self._orphans_until:
             for selector in self._orphans:
                 if selector not in self._interests:
-                    self._kernel.selectors.delete(self._key(selector))
+                    self._delete(selector)
             self._orphans.clear()
+        for interest in self._all():
+            interest.added = {holding for holding in interest.added if holding.exited is None}
         for uid in list(self._resting):
             if self._holdings.has_room(uid):
                 self._resting.discard(uid)
@@ -298,7 +262,9 @@ class Selection:
                 uid=adders[0] if adders else 0,
                 level=selector.level,
             )
-            kernel.selectors.put(self._key(selector), value)
+            if self._written.get(selector) != value:
+                self._written[selector] = value
+                kernel.selectors.put(self._key(selector), value)
         for selector in (*self._interests, *self._orphans):
             kinds |= 1 << self._numbers[selector.kind] + selector.level
         kernel.configure("KINDS", kinds)
@@ -318,7 +284,11 @@ class Selection:
         self._counts[interest.caller.uid] -= 1
         if not interests:
             del self._interests[selector]
-            self._kernel.selectors.delete(self._key(selector))
+            self._delete(selector)
+
+    def _delete(self, selector: Selector) -> None:
+        self._written.pop(selector, None)
+        self._kernel.selectors.delete(self._key(selector))
 
     def _key(self, selector: Selector) -> bytes:
         return self._kernel.selector_key.pack(
@@ -389,66 +359,6 @@ class Selection:
             record["parent"],
             frozenset(filter(None, (record[f"cgroup{n}"] for n in range(1, levels + 1)))),
         )
-
-
-def as_object(selector: Selector) -> dict[str, Any]:
-    """A selector as PROTOCOL.md has it."""
-    value: Any = None
-    if selector.kind == "name":
-        value = selector.value.rstrip(b"\0").decode("utf-8", "replace")
-    elif selector.kind != "all":
-        value = _U64.unpack_from(selector.value)[0]
-    return {"kind": selector.kind, "value": value, "level": selector.level or None}
-
-
-def parse(caller: Caller, items: Any, levels: int) -> list[Selector]:
-    """The selectors of a request: PROTOCOL.md has their form. Each once.
-
-    Raises:
-        RequestError: one is not what the protocol allows, or not for `caller`.
-    """
-    if not isinstance(items, list) or len(items) > SELECTORS_A_UID:
-        text = f"params.selectors must be a list of at most {SELECTORS_A_UID} selectors"
-        raise RequestError(text, Code.INVALID_PARAMS)
-    owner = ANYONE if caller.operator else caller.uid
-    return list(dict.fromkeys(_parse(caller, item, owner, levels) for item in items))
-
-
-def _parse(caller: Caller, item: Any, owner: int, levels: int) -> Selector:
-    kind = item.get("kind") if isinstance(item, dict) else None
-    value = item.get("value") if isinstance(item, dict) else None
-    number = _integer(value)
-    if kind == "name" and isinstance(value, str):
-        raw = value.encode("utf-8", "surrogateescape")
-        if not raw or len(raw) >= _NAME or b"\0" in raw:
-            text = f"a name has 1 to {_NAME - 1} bytes: the kernel keeps no more of it"
-            raise RequestError(text, Code.INVALID_PARAMS)
-        return Selector(kind, raw.ljust(_NAME, b"\0"), owner)
-    if kind == "user" and number is not None and 0 <= number < ANYONE:
-        if not caller.operator and number != caller.uid:
-            text = "only root and members of the group may watch other users' processes"
-            raise RequestError(text, Code.NO_SUCH_PROCESS)
-        return Selector(kind, _U64.pack(number).ljust(_NAME, b"\0"), owner)
-    if kind == "all" and value is None:
-        if not caller.operator:
-            text = "only root and members of the group may watch all processes"
-            raise RequestError(text, Code.NO_SUCH_PROCESS)
-        return Selector(kind, bytes(_NAME), owner)
-    if kind == "cgroup" and number is not None and 0 < number < 1 << 64:
-        level = _integer(item.get("level"))
-        if level is None or not 0 < level <= levels:
-            text = f"the level of a cgroup is 1 to {levels}, from the root's children down"
-            raise RequestError(text, Code.INVALID_PARAMS)
-        return Selector(kind, _U64.pack(number).ljust(_NAME, b"\0"), owner, level)
-    raise RequestError("not a selector: PROTOCOL.md has their form", Code.INVALID_PARAMS)
-
-
-def _padded(comm: str) -> bytes:
-    return comm.encode("utf-8", "surrogateescape")[: _NAME - 1].ljust(_NAME, b"\0")
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _same_user(one: Interest, other: Interest) -> bool:

@@ -20,7 +20,8 @@ from netiod.holding import Holding
 from netiod.holdings import COUNTERS
 from netiod.maps import MapError, ProgramInfo
 from netiod.requests import Later, Object, Rows, Steps
-from netiod.selection import Interest, Origin, Selector, as_object, parse
+from netiod.selection import Interest, Origin
+from netiod.selector import Selector, as_object, parse
 from netiod.summary import summarize
 
 if TYPE_CHECKING:

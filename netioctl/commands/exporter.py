@@ -34,7 +34,7 @@ LOOK_EVERY = 10.0
     short_help="Serve counters to Prometheus or OpenTelemetry.",
     context_settings=options.PID_SETTINGS,
 )
-@options.any_targets
+@options.kept_targets
 @click.option(
     "--listen",
     metavar="HOST:PORT",

@@ -82,11 +82,6 @@ def targets_(function: F) -> F:
     return choosing.targets(function, required=True)
 
 
-def watched_targets(function: F) -> F:
-    """As targets_, but what is missing is for or_picked() to find."""
-    return choosing.targets(function, required=False)
-
-
 def counted_targets(function: F) -> F:
     """As targets_, where nothing need be there yet."""
     return choosing.targets(function, required=True, must_match=False)
@@ -100,6 +95,11 @@ def named(function: F) -> F:
 def recorded(pids: tuple[int, ...], named: Named) -> targets.Targets:
     """What is meant of a recording."""
     return choosing.resolve(pids, named, False, must_match=False)
+
+
+def kept_targets(function: F) -> F:
+    """As any_targets, where nothing need be there yet."""
+    return choosing.targets(function, required=False, must_match=False)
 
 
 def any_targets(function: F) -> F:
