@@ -68,9 +68,7 @@
 #define NETIO_CONFIG_REGS 2
 /* Which selectors there are: another number after each change; 0: none, and nobody is followed. */
 #define NETIO_CONFIG_SELECT 3
-/* A bit for each NETIO_SELECT_* in use; for cgroups one for each level: SELECT_CGROUP + level. */
-#define NETIO_CONFIG_KINDS 4
-#define NETIO_CONFIG_COUNT 5
+#define NETIO_CONFIG_COUNT 4
 
 /* One operation on a socket: a record of the events ring. */
 struct event {
@@ -231,6 +229,10 @@ struct meta_chosen {
 	u32 tgid;		/* process */
 	u64 start;		/* clock ticks since boot */
 	u64 since;		/* ns, CLOCK_MONOTONIC, when it was chosen: struct proc's */
+	u64 sent_bytes;		/* bytes that had been counted of it by then */
+	u64 recv_bytes;		/* likewise */
+	u64 send_ops;		/* operations that had been counted of it by then */
+	u64 recv_ops;		/* likewise */
 	u32 parent;		/* process whose child it is, where it is followed; 0: chosen by a selector */
 	u32 uid;		/* real */
 	u32 euid;		/* effective */
@@ -238,7 +240,7 @@ struct meta_chosen {
 	u32 fsuid;		/* of the file system */
 	u32 pad;		/* 0 */
 	u8 comm[16];		/* task_struct.comm of its leader, NUL-padded */
-	u64 cgroup1;		/* id of its cgroup at that level, where selectors name any there; else 0 */
+	u64 cgroup1;		/* id of its cgroup at that level; 0: it is not so deep */
 	u64 cgroup2;		/* likewise */
 	u64 cgroup3;		/* likewise */
 	u64 cgroup4;		/* likewise */

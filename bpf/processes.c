@@ -70,6 +70,9 @@ static __always_inline u64 filter_of(u32 tgid)
 {
 	u64 flags = in_filter(tgid), select;
 
+#ifndef NETIO_CHOOSES
+	return flags;
+#endif
 	if (flags)
 		return flags;
 	select = configured(NETIO_CONFIG_SELECT);
@@ -105,22 +108,28 @@ static __always_inline struct proc *proc_of(u32 tgid)
 	return other ? cell_of(*other, tgid) : NULL;
 }
 
-/* `owner`: whose all its uids are, or NETIO_ANYONE. */
-static __always_inline u64 wanted_by(struct selector_key *key, u32 owner)
+/*
+ * Choosing takes more of the verifier than back-ends of many or of large programs have left, and a
+ * helper that older kernels lack: the loader says with which it goes.
+ */
+#ifdef NETIO_CHOOSES
+/*
+ * `owner`: whose all its uids are, or NETIO_ANYONE. Read by a helper, which takes NULL for nothing:
+ * a branch for each of so many look-ups would be more ways than the verifier goes.
+ */
+static __always_inline u64 wanted_by(struct selector_key *key, u32 owner, u64 *found)
 {
-	struct selector *found;
-	u64 flags = 0;
+	u64 flags;
 
+	*found = 0;
 	key->owner = NETIO_ANYONE;
-	found = selectors.lookup(key);
-	if (found)
-		flags = found->flags;
+	bpf_probe_read_kernel(found, sizeof(u32), selectors.lookup(key));
+	flags = *found;
 	key->owner = owner;
-	found = selectors.lookup(key);
-	if (found)
-		flags |= found->flags;
-	return flags;
+	bpf_probe_read_kernel(found, sizeof(u32), selectors.lookup(key));
+	return flags | *found;
 }
+_Static_assert(__builtin_offsetof(struct selector, flags) == 0, "wanted_by()");
 
 static __always_inline u32 owner_of(struct cred *cred)
 {
@@ -134,44 +143,37 @@ static __always_inline u32 owner_of(struct cred *cred)
 /* What selectors want of the current process, NETIO_FILTER_*. */
 static __always_inline u64 selected(struct task_struct *leader, u32 tgid)
 {
-	u64 kinds = configured(NETIO_CONFIG_KINDS), flags = 0;
 	struct cred *cred = READ(leader->real_cred);
 	struct selector_key key = {};
 	u32 owner = owner_of(cred);
+	u64 flags, found;
 
 	if (passed_over.lookup(&tgid))
 		return 0;
-	if (kinds & 1 << NETIO_SELECT_NAME) {
-		key.kind = NETIO_SELECT_NAME;
-		bpf_probe_read_kernel_str(key.value, sizeof(key.value), leader->comm);
-		flags |= wanted_by(&key, owner);
-		__builtin_memset(key.value, 0, sizeof(key.value));
-	}
-	if (kinds & 1 << NETIO_SELECT_ALL) {
-		key.kind = NETIO_SELECT_ALL;
-		flags |= wanted_by(&key, owner);
-	}
-	if (kinds & 1 << NETIO_SELECT_USER) {
-		key.kind = NETIO_SELECT_USER;
-		*(u64 *)key.value = READ(cred->euid);
-		flags |= wanted_by(&key, owner);
-	}
+	key.kind = NETIO_SELECT_ALL;
+	flags = wanted_by(&key, owner, &found);
+	key.kind = NETIO_SELECT_NAME;
+	bpf_probe_read_kernel_str(key.value, sizeof(key.value), leader->comm);
+	flags |= wanted_by(&key, owner, &found);
+	__builtin_memset(key.value, 0, sizeof(key.value));
+	key.kind = NETIO_SELECT_USER;
+	*(u64 *)key.value = READ(cred->euid);
+	flags |= wanted_by(&key, owner, &found);
 	key.kind = NETIO_SELECT_CGROUP;
 	for (u32 level = 1; level <= NETIO_CGROUP_LEVELS; level++) {
-		if (!(kinds >> NETIO_SELECT_CGROUP >> level & 1))
-			continue;
+		asm volatile("" : "+r"(level));
 		*(u64 *)key.value = bpf_get_current_ancestor_cgroup_id(level);
-		flags |= wanted_by(&key, owner);
+		flags |= wanted_by(&key, owner, &found);
 	}
 	return flags;
 }
+_Static_assert(NETIO_CGROUP_LEVELS == 12, "tell_chosen(), struct meta_chosen");
 
 /* Tell the broker of a process that was chosen, or that was counted and is wanted once more. */
 static __always_inline void tell_chosen(struct task_struct *leader, struct proc *proc, u32 tgid,
 					u32 parent)
 {
 	struct meta_chosen *m = meta.ringbuf_reserve(sizeof(struct meta_chosen));
-	u64 kinds = configured(NETIO_CONFIG_KINDS) >> NETIO_SELECT_CGROUP;
 	struct cred *cred = READ(leader->real_cred);
 
 	if (!m) {
@@ -183,13 +185,17 @@ static __always_inline void tell_chosen(struct task_struct *leader, struct proc 
 	m->tgid = tgid;
 	m->start = proc->start;
 	m->since = proc->since;
+	m->sent_bytes = proc->sent_bytes;
+	m->recv_bytes = proc->recv_bytes;
+	m->send_ops = proc->send_ops;
+	m->recv_ops = proc->recv_ops;
 	m->parent = parent;
 	m->uid = READ(cred->uid);
 	m->euid = READ(cred->euid);
 	m->suid = READ(cred->suid);
 	m->fsuid = READ(cred->fsuid);
 	bpf_probe_read_kernel_str(m->comm, sizeof(m->comm), leader->comm);
-#define LEVEL(n) if (kinds >> n & 1) m->cgroup##n = bpf_get_current_ancestor_cgroup_id(n)
+#define LEVEL(n) m->cgroup##n = bpf_get_current_ancestor_cgroup_id(n)
 	LEVEL(1);
 	LEVEL(2);
 	LEVEL(3);
@@ -241,52 +247,50 @@ static __always_inline struct proc *begin(struct task_struct *leader, u32 tgid, 
 	return NULL;
 }
 
-/* Whether the current process is wanted; its cell then, and in `wanted` for what. */
-static __always_inline struct proc *choose(u32 tgid, u64 *wanted)
+/*
+ * The cell of the current process, NULL if it is not counted; `wanted`: what filter_of() said.
+ *
+ * Selectors are asked once about each process, and again after each change of theirs or of its
+ * name. One that was chosen, and that the broker is about to put into the filter, goes by the
+ * flags in its cell.
+ */
+static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
 {
-	struct task_struct *leader = this_leader();
-	u64 select = configured(NETIO_CONFIG_SELECT);
+	u64 select = configured(NETIO_CONFIG_SELECT), flags;
 	struct proc *proc = proc_of(tgid);
-	int fresh = 0;
+	struct task_struct *leader;
+	int news = 0;
 
-	*wanted = 0;
-	if (proc && proc->flags) {
-		/* The broker will put it into the filter. */
-		*wanted = proc->flags;
+	if (*wanted & NETIO_FILTER_ASK)
+		*wanted = proc ? proc->flags : 0;
+	else if (!proc)
+		return NULL;
+	if (*wanted && proc->checked == select)
 		return proc;
-	}
-	*wanted = selected(leader, tgid);
-	if (!*wanted) {
+	leader = this_leader();
+	flags = select ? selected(leader, tgid) : 0;
+	if (*wanted) {
+		proc->checked = select;
+		news = !!flags;
+		if (proc->flags)
+			proc->flags |= flags;
+	} else if (flags) {
+		proc = begin(leader, tgid, select, flags, &news);
+	} else {
 		set_unwanted(tgid, select, leader);
 		return NULL;
 	}
-	proc = begin(leader, tgid, select, *wanted, &fresh);
-	if (proc && fresh)
+	*wanted |= flags;
+	if (proc && news)
 		tell_chosen(leader, proc, tgid, 0);
 	return proc;
 }
-
-/* The cell of the current process, NULL if it is not counted; `wanted`: what filter_of() said. */
+#else
 static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
 {
-	struct task_struct *leader;
-	struct proc *proc;
-	u64 select;
-
-	if (*wanted & NETIO_FILTER_ASK)
-		return choose(tgid, wanted);
-	proc = proc_of(tgid);
-	if (!proc)
-		return NULL;
-	select = configured(NETIO_CONFIG_SELECT);
-	if (proc->checked != select) {
-		proc->checked = select;
-		leader = this_leader();
-		if (select && selected(leader, tgid))
-			tell_chosen(leader, proc, tgid, 0);
-	}
-	return proc;
+	return proc_of(tgid);
 }
+#endif
 
 static __always_inline void add_cell(struct proc *last, u32 index, u32 tgid)
 {
@@ -378,6 +382,7 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	return 0;
 }
 
+#ifdef NETIO_CHOOSES
 /* A process is made (args: parent, child), and does not run yet. */
 RAW_TRACEPOINT_PROBE(sched_process_fork)
 {
@@ -405,6 +410,7 @@ RAW_TRACEPOINT_PROBE(sched_process_fork)
 		tell_chosen(child, proc, tgid, parent_tgid);
 	return 0;
 }
+#endif
 
 /*
  * A process takes another name: execve(2) and prctl(PR_SET_NAME) (args: task, comm). Selectors

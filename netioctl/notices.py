@@ -55,12 +55,14 @@ class Chosen(NamedTuple):
     """Notification: a process is watched from now on.
 
     `parent`: the process whose child it is, where that is followed; None: a selector chose it.
+    `before`: what had been counted of it by then.
     """
 
     process: answers.Process
     parent: int | None
     published: int
     lost: int
+    before: answers.Totals = answers.Totals()
 
 
 Notification = Union[Chosen, Exited, Revoked, Missed, Replaced, Ending]
@@ -85,6 +87,7 @@ def notification(message: Object) -> Notification | None:
             optional(item, "parent", integer),
             integer(item, "published"),
             integer(item, "lost"),
+            answers.totals(item.get("before")),
         )
     if method == "revoked":
         item = object_(params)

@@ -336,7 +336,6 @@ class Session(Watching):
 
     def _take_up(self, outage: Outage, items: list[Item]) -> None:
         """Lease anew what is still the same; see what has become of the rest."""
-        self._resumed = True
         feed, strangers = self._feed, False
         if feed is not None:
             feed.check(self._client.server.layout)
@@ -351,7 +350,7 @@ class Session(Watching):
         for process in answer.processes:
             if process.pid not in self.living:
                 # A child that was made while there was nobody to tell us.
-                self._join(process, None, items)
+                self._join(process, None, items, Totals())
                 continue
             known = self.living[process.pid]
             if process.start != known.start:

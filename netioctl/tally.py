@@ -32,9 +32,15 @@ class Tally:
         """What had been counted of a process when the watch began."""
         return _ZERO if self._base is None else stats.of(self._base, (pid,)).total
 
-    def joined(self, before: Summary) -> None:
-        """A process is watched from now on, of which so much had been counted."""
-        self._base = before if self._base is None else stats.combine([self._base, before])
+    def joined(self, process: Process, before: Totals) -> None:
+        """A process is watched from now on, of which so much had been counted, nobody knows on
+        which connections."""
+        if before == _ZERO:
+            return
+        row = Row(process.pid, stats.OTHER, None, None, None, before)
+        since = process.since
+        base = Summary(before, (row,), (process,), (), True, since, since)
+        self._base = base if self._base is None else stats.combine([self._base, base])
 
     def missed(self, so_far: int) -> int:
         """How many more operations have escaped than was known."""

@@ -91,8 +91,6 @@ class Watching:
         self._tally = Tally()
         self._leaving: dict[int, _Leaving] = {}
         self._outage: Outage | None = None
-        #: Seconds since the epoch when the lease was taken, and whether it was taken anew since.
-        self._since, self._resumed = time.time(), False
         self._last_words: dict[tuple[int, int], Totals] = {}
         #: The processes that went well, and that have not exited.
         self.watched: tuple[Process, ...] = ()
@@ -172,16 +170,17 @@ class Watching:
     def _chosen(self, told: Chosen, items: list[Item]) -> None:
         if (told.process.pid, told.process.start) in self._known:
             return
-        self._join(told.process, told.parent, items)
+        self._join(told.process, told.parent, items, told.before)
         if self._feed is not None:
             items += self._feed.join(told.process, told.published, told.lost)
 
-    def _join(self, process: Process, parent: int | None, items: list[Item]) -> None:
-        """A process is watched from now on; what it did before that is not part of this watch,
-        unless it was chosen for us while there was nobody to tell us."""
-        ours = process.fresh or (self._resumed and process.since >= self._since)
-        if self._want_totals and not ours:
-            self._tally.joined(self._client.summary([process.pid]))
+    def _join(
+        self, process: Process, parent: int | None, items: list[Item], before: Totals
+    ) -> None:
+        """A process is watched from now on; what had been counted of it before that is not part
+        of this watch."""
+        if self._want_totals:
+            self._tally.joined(process, before)
         self._known.add((process.pid, process.start))
         self.living[process.pid] = process
         self.watched = (*self.watched, process)

@@ -46,6 +46,8 @@ class Assembled:
     blind: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     uncounted: int = 0
+    #: Whether its programs can choose processes by themselves.
+    chooses: bool = False
 
     def counts(self, hook: hooks.Hook) -> bool:
         """Whether bytes are not counted when this hook is not run."""
@@ -156,7 +158,8 @@ def _attach(
                 way = ways[part.name]
                 made.blind += way.blind
                 _attach_way(made, way, kernel, id(way) in partial, text, log)
-            for hook in backends.COMMON:
+            made.chooses = backends.chooses(sources)
+            for hook in (*backends.COMMON, *(backends.CHOOSING if made.chooses else ())):
                 _attach_hook(made, hook, kernel, text, log)
         except BaseException as error:
             made.close()
@@ -214,7 +217,12 @@ def _attach_hook(
         return
     log(f"hook {hook.name} not attached: {why}" + (f"; not seen: {hook.cost}" * bool(hook.cost)))
     if hook.cost:
-        made.lacks(hook.name, why, hook.cost, hook.uncounted and hook not in backends.COMMON)
+        made.lacks(
+            hook.name,
+            why,
+            hook.cost,
+            hook.uncounted and hook not in (*backends.COMMON, *backends.CHOOSING),
+        )
 
 
 def _short(error: Exception) -> str:

@@ -7,6 +7,8 @@ bpf/hooks; a new way is a row of its part.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from netiod.features import Features
 from netiod.hooks import (
     CGROUP,
@@ -150,13 +152,23 @@ SPLICE = "splice"
 #: Needed whatever the back-end: the lives and names of processes.
 COMMON = (
     _raw("sched_process_exit"),
-    _raw("sched_process_fork"),
     _raw(
         "task_rename",
         required=False,
         cost="a process that changes its name keeps the old one on screens",
     ),
 )
+
+#: Attached where processes can be chosen.
+CHOOSING = (
+    _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
+)
+
+
+def chooses(sources: Collection[str]) -> bool:
+    """Whether programs of these C files can choose processes: see bpf/processes.c."""
+    return "tracepoint.c" in sources
+
 
 #: Most exact first.
 BACKENDS = (

@@ -17,7 +17,7 @@ from netioctl.wire.errors import LimitReached, NotHeld
 from netiod import policy
 from netiod.audit import Audit
 from netiod.holding import Holding, Viewer
-from netiod.holdings import Holdings
+from netiod.holdings import COUNTERS, Holdings
 from netiod.kernel import Kernel
 from netiod.policy import Caller
 from netiod.processes import Process
@@ -33,6 +33,8 @@ class Origin(NamedTuple):
 
     parent: int
     fresh: bool
+    #: What had been counted of it by then, where that was something.
+    before: dict[str, int] | None = None
 
 
 @dataclass(eq=False)
@@ -218,7 +220,7 @@ class Selection:
         holding.cgroups |= facts.cgroups
         if facts.parent:
             holding.parent = facts.parent
-            self._followed(holding, Origin(facts.parent, fresh))
+            self._followed(holding, Origin(facts.parent, fresh, facts.before))
         self._select(holding, facts, fresh)
 
     def missed(self) -> None:
@@ -248,7 +250,7 @@ class Selection:
 
     def show(self) -> None:
         """Tell the kernel side what is wanted now."""
-        kernel, kinds = self._kernel, 0
+        kernel = self._kernel
         for selector, interests in self._interests.items():
             awake = [i for i in interests if not {None, i.caller.uid} & self._resting]
             flags = 0
@@ -265,9 +267,6 @@ class Selection:
             if self._written.get(selector) != value:
                 self._written[selector] = value
                 kernel.selectors.put(self._key(selector), value)
-        for selector in (*self._interests, *self._orphans):
-            kinds |= 1 << self._numbers[selector.kind] + selector.level
-        kernel.configure("KINDS", kinds)
         chooses = self._interests or self._orphans or self._holdings.following
         wanted = self._generation if chooses else 0
         if wanted != self._shown:
@@ -301,7 +300,7 @@ class Selection:
         for selector, interests in self._interests.items():
             if selector.wants(facts):
                 for interest in interests:
-                    self._give(holding, interest, Origin(0, fresh))
+                    self._give(holding, interest, Origin(0, fresh, facts.before))
         self._holdings.decided(holding)
 
     def _followed(self, holding: Holding, origin: Origin) -> None:
@@ -358,6 +357,7 @@ class Selection:
             record["since"],
             record["parent"],
             frozenset(filter(None, (record[f"cgroup{n}"] for n in range(1, levels + 1)))),
+            {name: record[name] for name in COUNTERS},
         )
 
 

@@ -52,6 +52,8 @@ class Facts(NamedTuple):
     since: int
     parent: int
     cgroups: frozenset[int]
+    #: What had been counted of it by then; none: nothing, or nobody knows.
+    before: dict[str, int] | None = None
 
 
 def as_object(selector: Selector) -> dict[str, Any]:

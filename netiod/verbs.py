@@ -314,6 +314,7 @@ def began(holding: Holding, origin: Origin) -> Object:
     return {
         "process": process(holding, fresh=origin.fresh),
         "parent": origin.parent or None,
+        "before": {name: (origin.before or {}).get(name, 0) for name in COUNTERS},
         "published": holding.published,
         "lost": holding.lost,
     }
@@ -353,6 +354,13 @@ def _boolean(params: Object, name: str, default: bool) -> bool:
 
 
 def _selectors(broker: Broker, connection: Connection, params: Object) -> list[Selector]:
+    if (params.get("selectors") or params.get("follow")) and not broker.info.get("chooses"):
+        name = broker.info["backend"]["name"]
+        raise RequestError(
+            f"back-end {name} cannot choose or follow processes, only tracepoint can (Linux 6.3 or "
+            "later): name PIDs instead",
+            Code.INVALID_PARAMS,
+        )
     levels = broker.kernel.layout.constants["NETIO_CGROUP_LEVELS"]
     return parse(connection.caller, params.get("selectors", []), levels)
 

@@ -44,9 +44,9 @@ def command(command_line: tuple[str, ...], output: str | None, as_json: bool) ->
 
     \b
     Examples:
-      netioctl run curl -s http://127.0.0.1:8080/
+      netioctl run curl -s -o page.html http://127.0.0.1:8080/
       netioctl run -- sh -c 'curl -s http://127.0.0.1:8080/ | wc -c'
-      netioctl run --json -o totals.json curl -s http://127.0.0.1:8080/
+      netioctl run --json -o totals.json curl -s -o page.html http://127.0.0.1:8080/
 
     stdin, stdout and stderr are CMD's own; the totals follow on stderr. Children that outlive CMD
     are counted up to its end. Ctrl+C is left to CMD.

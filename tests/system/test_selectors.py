@@ -88,10 +88,19 @@ def watched(daemon: Daemon, *options: Any, uid: int | None = None) -> Watch:
     return Watch(daemon, "--json", "--summary", "--wait", *options, uid=uid).wait_ready()
 
 
-def test_each_process_of_a_name_is_caught_from_its_first_byte(backend_daemon: Daemon) -> None:
+def test_a_back_end_that_cannot_choose_says_so(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon("--backend", "syscall")
+    for options in (("watch", "--all"), ("watch", "--follow", os.getpid()), ("run", "true")):
+        refused = daemon.ctl(*options)
+        assert refused.returncode in (1, 125)
+        assert "back-end syscall cannot choose or follow processes" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+def test_each_process_of_a_name_is_caught_from_its_first_byte(daemon: Daemon) -> None:
     """Processes that live a millisecond, and end before anybody could look at them."""
     with crowd("flash") as many, crowd("other") as others:
-        watch = watched(backend_daemon, "--name", "flash")
+        watch = watched(daemon, "--name", "flash")
         many.run()
         others.run()
         objects = watch.objects()
@@ -108,11 +117,9 @@ def test_each_process_of_a_name_is_caught_from_its_first_byte(backend_daemon: Da
 
 
 @pytest.mark.parametrize("more", [(), ("double",)])
-def test_children_are_followed_from_their_first_byte(
-    backend_daemon: Daemon, more: tuple[str, ...]
-) -> None:
+def test_children_are_followed_from_their_first_byte(daemon: Daemon, more: tuple[str, ...]) -> None:
     with crowd("", COUNT, SIZE, *more) as many, crowd("") as others:
-        watch = watched(backend_daemon, "--follow", many.pid)
+        watch = watched(daemon, "--follow", many.pid)
         many.run()
         others.run()
         objects = watch.objects()
@@ -122,6 +129,18 @@ def test_children_are_followed_from_their_first_byte(
     assert len(began) == COUNT * (2 if more else 1)
     assert {each["parent"] for each in began} <= known
     assert sum(each["bytes"] for each in of_type(objects, "event")) == COUNT * SIZE
+
+
+def test_a_child_that_is_followed_is_chosen_by_its_name_as_well(daemon: Daemon) -> None:
+    """It was counted since its fork, when it had another name."""
+    with crowd("child") as many:
+        follow = watched(daemon, "--follow", many.pid)
+        name = watched(daemon, "--name", "child")
+        many.run()
+        for watch in (name, follow):
+            objects = watch.objects()
+            assert totals(objects)["sent_bytes"] == COUNT * SIZE
+            assert len(of_type(objects, "began")) == COUNT
 
 
 def test_children_of_before_are_followed_too(daemon: Daemon) -> None:
