@@ -46,7 +46,7 @@ def command(command_line: tuple[str, ...], output: str | None, as_json: bool) ->
     Examples:
       netioctl run curl -s -o page.html http://127.0.0.1:8080/
       netioctl run -- sh -c 'curl -s http://127.0.0.1:8080/ | wc -c'
-      netioctl run --json -o totals.json curl -s -o page.html http://127.0.0.1:8080/
+      netioctl run --json -o totals.json curl -so page http://127.0.0.1:8080/
 
     stdin, stdout and stderr are CMD's own; the totals follow on stderr. Children that outlive CMD
     are counted up to its end. Ctrl+C is left to CMD.
