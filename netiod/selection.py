@@ -63,8 +63,8 @@ class Selection:
         self._kernel, self._holdings, self._audit = kernel, holdings, audit
         self._began = began
         self._interests: dict[Selector, list[Interest]] = {}
-        #: What viewers asked an earlier broker for, with NETIO_FILTER_*, and for how long.
-        self._orphans: dict[Selector, int] = {}
+        #: What viewers asked an earlier broker for, and for how long that is kept.
+        self._orphans: set[Selector] = set()
         self._orphans_until = 0.0
         self._passed_over: dict[str, int] = {}
         #: What the kernel's map has, as far as we wrote it.
@@ -93,7 +93,7 @@ class Selection:
             selector = Selector(kinds[fields["kind"]], fields["value"], owner, level)
             if not had["added"]:
                 # Its viewers are about to come back.
-                self._orphans[selector] = had["flags"]
+                self._orphans.add(selector)
                 continue
             caller = Caller(0, had["uid"], owner == ANYONE)
             follow = bool(had["flags"] & self._follow)
@@ -142,7 +142,7 @@ class Selection:
         fresh = []
         for selector in wanted:
             known = self._interests.setdefault(selector, [])
-            self._orphans.pop(selector, None)
+            self._orphans.discard(selector)
             same = [i for i in known if i.viewer is interest.viewer and _same_user(i, interest)]
             fresh.append(not same)
             if not same:

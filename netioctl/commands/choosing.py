@@ -41,7 +41,7 @@ _TEXTS = (
 )
 
 
-def named(function: F, *, metavar: str = "[PID]...") -> F:
+def named(function: F) -> F:
     """PID... as `pids` (checked, may be empty) and the selectors as `named`."""
 
     @functools.wraps(function)
@@ -54,17 +54,17 @@ def named(function: F, *, metavar: str = "[PID]...") -> F:
     run = click.option(
         "--all", "everything", is_flag=True, help="All processes, for root and group netio."
     )(run)
-    for option, name, metavar_, text, complete in reversed(_TEXTS):
+    for option, name, metavar, text, complete in reversed(_TEXTS):
         run = click.option(
             option,
             name,
-            metavar=metavar_,
+            metavar=metavar,
             multiple=True,
             shell_complete=complete,
             help=f"{text} May be repeated.",
         )(run)
     return click.argument(
-        "pids", nargs=-1, metavar=metavar, callback=_parse_pids, shell_complete=completion.pids
+        "pids", nargs=-1, metavar="[PID]...", callback=_parse_pids, shell_complete=completion.pids
     )(run)  # type: ignore[return-value]
 
 
@@ -94,10 +94,7 @@ def targets(function: F, *, required: bool, must_match: bool = True) -> F:
         help="The children of all these, too, those that they have and those to come, from their "
         "first byte, and theirs.",
     )(run)
-    return named_(run)  # type: ignore[return-value]
-
-
-named_ = named
+    return named(run)  # type: ignore[return-value]
 
 
 def resolve(
