@@ -69,6 +69,9 @@ class Demand:
             self._attached = False
             self._asked += 1
             self._ask(wanted)
+            if not wanted:
+                # What somebody waits to see has exited meanwhile.
+                self._met()
 
     def answered(self, attached: bool) -> None:
         """The supervisor has attached the hooks, or could not, or has detached them."""
@@ -79,8 +82,7 @@ class Demand:
             _LOG.warning("hooks are missing: the supervisor's log says why")
         # Without them, what is answered is what there is.
         self._attached = True
-        while self._waiting:
-            self._waiting.popleft()()
+        self._met()
 
     def when_met(self, act: Callable[[], None]) -> bool:
         """Call `act` when the hooks are attached; False, and it is not called, if they are, or
@@ -89,3 +91,9 @@ class Demand:
             return False
         self._waiting.append(act)
         return True
+
+    def _met(self) -> None:
+        """Nobody has to wait any longer. An act may come to need hooks again, and to wait."""
+        waiting, self._waiting = self._waiting, deque()
+        for act in waiting:
+            act()

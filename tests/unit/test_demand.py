@@ -142,3 +142,32 @@ def test_a_hook_that_is_refused_is_logged(
     assert not attacher.set(True)
     assert "hook sys_enter cannot be attached again" in caplog.text
     loaded.close()
+
+
+def test_who_waits_is_answered_although_nothing_is_held_any_more() -> None:
+    # The only process exits while its hooks are being attached.
+    answers: list[str] = []
+    demand = Demand([HOOK], lambda _: None)
+    demand.need(True)
+    assert demand.when_met(lambda: answers.append("one"))
+    demand.need(False)
+    assert answers == ["one"]
+    demand.answered(True)
+    demand.answered(False)
+    assert answers == ["one"]
+
+
+def test_an_answer_may_bring_about_that_hooks_are_needed_again() -> None:
+    asked: list[bool] = []
+    answers: list[str] = []
+    demand = Demand([HOOK], asked.append)
+
+    def again() -> None:
+        answers.append("one")
+        demand.need(True)
+
+    demand.need(True)
+    assert demand.when_met(again)
+    demand.need(False)
+    assert asked == [True, False, True]
+    assert answers == ["one"]
