@@ -35,6 +35,8 @@
 #define NETIO_FILTER_STREAM 2
 /* Its children are counted, too, from their first byte, and theirs. */
 #define NETIO_FILTER_FOLLOW 4
+/* Operations that fail are events, too. */
+#define NETIO_FILTER_ERRORS 8
 
 /* What a selector goes by. */
 #define NETIO_SELECT_NAME 0
@@ -70,7 +72,10 @@
 #define NETIO_CONFIG_SELECT 3
 #define NETIO_CONFIG_COUNT 4
 
-/* One operation on a socket: a record of the events ring. */
+/*
+ * One operation on a socket: a record of the events ring. One that failed moved nothing and counts
+ * nowhere; those are told where NETIO_FILTER_ERRORS asks for them.
+ */
 struct event {
 	u64 time;		/* ns, CLOCK_MONOTONIC, when the operation ended */
 	u32 tgid;		/* process, as the daemon's PID namespace numbers it */
@@ -80,7 +85,7 @@ struct event {
 	u32 lost;		/* events of this process lost before this one, modulo 2^32 */
 	u8 dir;			/* NETIO_DIR_* */
 	u8 call;		/* NETIO_CALL_* */
-	u16 pad;		/* 0 */
+	u16 error;		/* errno of an operation that failed; 0: it did not */
 };
 
 /* Key of the processes that have exited, and part of every connection's key. */

@@ -78,7 +78,7 @@ static __always_inline u64 filter_of(u32 tgid)
 	select = configured(NETIO_CONFIG_SELECT);
 	if (!select || is_unwanted(tgid, select, this_leader()))
 		return 0;
-	return NETIO_FILTER_ASK | NETIO_FILTER_STREAM;
+	return NETIO_FILTER_ASK | NETIO_FILTER_STREAM | NETIO_FILTER_ERRORS;
 }
 
 /* The cell at `index` if it is this process's. */

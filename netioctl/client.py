@@ -113,12 +113,14 @@ class Client:
         stream: bool = True,
         selectors: Sequence[Selector] = (),
         follow: bool = False,
+        failed: bool = False,
     ) -> answers.Watched:
         """Attach processes until this client closes; the answer names their stream, if wanted.
 
         Those that `selectors` choose, and with `follow` children of all, come as notifications.
+        With `failed` operations that fail are events, too.
         """
-        more = {"stream": stream, **_more(selectors, follow)}
+        more = {"stream": stream, **_more(selectors, follow, failed)}
         asked = ({**each, **more} for each in _pieces(pids))
         parts = []
         for each in asked:
@@ -252,13 +254,15 @@ def _checked(answer: control.Object) -> answers.Hello:
     return found
 
 
-def _more(selectors: Sequence[Selector], follow: bool) -> control.Object:
+def _more(selectors: Sequence[Selector], follow: bool, failed: bool = False) -> control.Object:
     """Params that older daemons do not know are sent only where they are needed."""
     more: control.Object = {}
     if selectors:
         more["selectors"] = [selector.object for selector in selectors]
     if follow:
         more["follow"] = True
+    if failed:
+        more["failed"] = True
     return more
 
 

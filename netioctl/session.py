@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Session(Watching):
     """Watches `targets`, or just PIDs; without `stream`, only their exits and totals.
 
-    `totals`: whether summary() will be asked. Errors are the client's; besides,
+    `totals`: whether summary() will be asked. `failed`: operations that fail are events, too;
+    their `error` is an errno, and they moved no bytes. Raised is what the client raises; besides,
     DaemonUnreachable where the stream stays silent.
     """
 
@@ -51,8 +52,9 @@ class Session(Watching):
         *,
         stream: bool = True,
         totals: bool = True,
+        failed: bool = False,
     ) -> None:
-        super().__init__(client, targets, stream=stream, totals=totals)
+        super().__init__(client, targets, stream=stream, totals=totals, failed=failed)
         #: Before the first event, nanoseconds since the epoch.
         self.began = time.time_ns()
         self._finished = False
@@ -72,7 +74,12 @@ class Session(Watching):
     def attach(self) -> None:
         """Take the lease; `watched` and `errors` say for which processes that went well."""
         if self._want_stream:
-            self._feed = Feed(self._poll, self._client.server.layout, grows=self._targets.grows)
+            self._feed = Feed(
+                self._poll,
+                self._client.server.layout,
+                grows=self._targets.grows,
+                failed=self._want_failed,
+            )
         answer = self._lease(self._targets.pids)
         self.watched, self.errors = answer.processes, answer.errors
         self.living = {process.pid: process for process in self.watched}
@@ -96,13 +103,16 @@ class Session(Watching):
             stream=self._want_stream,
             selectors=targets.selectors,
             follow=targets.follow,
+            failed=self._want_failed,
         )
         if not (targets.follow and answer.processes):
             return answer
         # From here on new ones are seen; those of before are looked for, theirs included.
         known = {process.pid for process in answer.processes}
         while below := [pid for pid in children(known) if pid not in known]:
-            more = self._client.watch(below, stream=self._want_stream, follow=True)
+            more = self._client.watch(
+                below, stream=self._want_stream, follow=True, failed=self._want_failed
+            )
             known.update(below)
             # Some may have exited meanwhile, or be another user's.
             answer = answer._replace(

@@ -48,6 +48,8 @@ class Assembled:
     uncounted: int = 0
     #: Whether its programs can choose processes by themselves.
     chooses: bool = False
+    #: Whether they tell of operations that failed.
+    tells_errors: bool = False
 
     def counts(self, hook: hooks.Hook) -> bool:
         """Whether bytes are not counted when this hook is not run."""
@@ -159,6 +161,7 @@ def _attach(
                 made.blind += way.blind
                 _attach_way(made, way, kernel, id(way) in partial, text, log)
             made.chooses = backends.chooses(sources)
+            made.tells_errors = backends.tells_errors(sources)
             for hook in (*backends.COMMON, *(backends.CHOOSING if made.chooses else ())):
                 _attach_hook(made, hook, kernel, text, log)
         except BaseException as error:

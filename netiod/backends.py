@@ -170,6 +170,11 @@ def chooses(sources: Collection[str]) -> bool:
     return "tracepoint.c" in sources
 
 
+def tells_errors(sources: Collection[str]) -> bool:
+    """Whether programs of these C files tell of operations that failed."""
+    return "tracepoint.c" in sources
+
+
 #: Most exact first.
 BACKENDS = (
     Backend(

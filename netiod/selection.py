@@ -45,6 +45,7 @@ class Interest:
     viewer: Viewer | None
     stream: bool
     follow: bool
+    failed: bool = False
     #: Processes that it added and that live.
     added: set[Holding] = field(default_factory=set)
 
@@ -76,8 +77,8 @@ class Selection:
         self._shown = 0
         constants = kernel.layout.constants
         self._numbers = {kind: constants[f"NETIO_SELECT_{kind.upper()}"] for kind in KINDS}
-        self._count, self._stream, self._follow = (
-            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
+        self._count, self._stream, self._follow, self._errors = (
+            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW", "ERRORS")
         )
 
     def recover(self) -> None:
@@ -151,6 +152,7 @@ class Selection:
             else:
                 same[0].follow |= interest.follow
                 same[0].stream |= interest.stream
+                same[0].failed |= interest.failed
         self._generation += 1
         self.show()
         for holding in self._holdings.orphans():
@@ -160,7 +162,7 @@ class Selection:
                 self._give(holding, interest, Origin(0, False))
         return fresh
 
-    def resume(self, viewer: Viewer, pid: int, stream: bool) -> None:
+    def resume(self, viewer: Viewer, pid: int, stream: bool, failed: bool) -> None:
         """A viewer follows a process: also the children of it that were chosen while there was no
         broker, and theirs."""
         todo, orphans = [pid], self._holdings.orphans()
@@ -168,7 +170,7 @@ class Selection:
             parent = todo.pop()
             for holding in orphans:
                 if holding.parent == parent and viewer not in holding.leases:
-                    interest = Interest(viewer.caller, viewer, stream, True)
+                    interest = Interest(viewer.caller, viewer, stream, True, failed)
                     self._give(holding, interest, Origin(parent, False))
                     todo.append(holding.pid)
 
@@ -257,6 +259,7 @@ class Selection:
             for interest in awake:
                 flags |= self._count | self._stream * interest.stream
                 flags |= self._follow * interest.follow
+                flags |= self._errors * interest.failed
             adders = [i.caller.uid for i in interests if i.viewer is None]
             value = kernel.selector.pack(
                 flags=flags,
@@ -311,8 +314,8 @@ class Selection:
         if above.emit_until is not None:
             holding.orphan_until = above.emit_until
         for viewer in list(above.followers):
-            stream = above.leases.get(viewer, False)
-            self._give(holding, Interest(viewer.caller, viewer, stream, True), origin)
+            stream, failed = above.leases.get(viewer, False), viewer in above.failures
+            self._give(holding, Interest(viewer.caller, viewer, stream, True, failed), origin)
         if above.adder is not None and above.add_follows:
             self._give(holding, Interest(above.adder, None, False, True), origin)
 
@@ -337,8 +340,14 @@ class Selection:
             # All there is to tell, at once.
             self._began(viewer, holding, origin)
             return
-        stream, follow = interest.stream, interest.follow
-        self._holdings.lease(viewer, holding, stream=stream, follow=follow, how="select")
+        self._holdings.lease(
+            viewer,
+            holding,
+            stream=interest.stream,
+            follow=interest.follow,
+            failed=interest.failed,
+            how="select",
+        )
         self._began(viewer, holding, origin)
 
     def _rest(self, uid: int | None) -> None:
