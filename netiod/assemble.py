@@ -46,8 +46,6 @@ class Assembled:
     blind: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     uncounted: int = 0
-    #: Whether its programs can choose processes by themselves.
-    chooses: bool = False
 
     def counts(self, hook: hooks.Hook) -> bool:
         """Whether bytes are not counted when this hook is not run."""
@@ -158,8 +156,7 @@ def _attach(
                 way = ways[part.name]
                 made.blind += way.blind
                 _attach_way(made, way, kernel, id(way) in partial, text, log)
-            made.chooses = backends.chooses(sources)
-            for hook in (*backends.COMMON, *(backends.CHOOSING if made.chooses else ())):
+            for hook in backends.COMMON:
                 _attach_hook(made, hook, kernel, text, log)
         except BaseException as error:
             made.close()
@@ -221,7 +218,7 @@ def _attach_hook(
             hook.name,
             why,
             hook.cost,
-            hook.uncounted and hook not in (*backends.COMMON, *backends.CHOOSING),
+            hook.uncounted and hook not in backends.COMMON,
         )
 
 
