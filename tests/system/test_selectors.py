@@ -273,7 +273,8 @@ def test_a_process_that_was_held_is_chosen_once_more(daemon: Daemon, traffic: St
     assert [each["pid"] for each in of_type(objects, "began")] in ([], [one.pid])
 
 
-def test_selectors_are_added_listed_and_removed(daemon: Daemon) -> None:
+def test_selectors_are_added_listed_and_removed(start_daemon: StartDaemon, backend: str) -> None:
+    daemon = start_daemon("--backend", backend)
     with crowd("steady", 10, 100) as one, crowd("steady", 10, 100) as two:
         added = daemon.ctl("add", "--name", "steady")
         assert (added.returncode, added.stderr) == (0, "added --name steady\n")
