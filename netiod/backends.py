@@ -157,17 +157,14 @@ COMMON = (
         required=False,
         cost="a process that changes its name keeps the old one on screens",
     ),
-)
-
-#: Attached where processes can be chosen.
-CHOOSING = (
     _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
 )
 
 
-def chooses(sources: Collection[str]) -> bool:
-    """Whether programs of these C files can choose processes: see bpf/processes.c."""
-    return "tracepoint.c" in sources
+def chooses_first(sources: Collection[str]) -> bool:
+    """Whether programs of these C files choose processes as an operation begins, not when it is
+    counted: see bpf/processes.c."""
+    return "tracepoint.c" not in sources
 
 
 def tells_errors(sources: Collection[str]) -> bool:

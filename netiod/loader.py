@@ -190,7 +190,7 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
         *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if kernel.types.has_function(helper)),
         *(["-DNETIO_HAS_atomic_fetch"] if kernel.atomic_fetch else []),
         *kfuncs.cflags(kernel.types, _KNOWN),
-        *(["-DNETIO_CHOOSES"] if backends.chooses(files) else []),
+        *(["-DNETIO_CHOOSES_FIRST"] if backends.chooses_first(files) else []),
         "-Wno-everything",
     ]
     compiled = Unattached(text="\n".join(parts).encode(), cflags=cflags)
@@ -238,7 +238,6 @@ def _describe(
         },
         "counting": [hook.name for hook in found.links if found.counts(hook)],
         "on_demand": [attach.describe(hook) for hook in found.links if hook.on_demand],
-        "chooses": found.chooses,
         "tells_errors": found.tells_errors,
         "ring_size": settings.ring_size,
         "meta_size": META_RING,

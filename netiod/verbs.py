@@ -355,13 +355,6 @@ def _boolean(params: Object, name: str, default: bool) -> bool:
 
 
 def _selectors(broker: Broker, connection: Connection, params: Object) -> list[Selector]:
-    if (params.get("selectors") or params.get("follow")) and not broker.info.get("chooses"):
-        name = broker.info["backend"]["name"]
-        raise RequestError(
-            f"back-end {name} cannot choose or follow processes, only tracepoint can (Linux 6.3 or "
-            "later): name PIDs instead",
-            Code.INVALID_PARAMS,
-        )
     levels = broker.kernel.layout.constants["NETIO_CGROUP_LEVELS"]
     return parse(connection.caller, params.get("selectors", []), levels)
 
