@@ -67,6 +67,19 @@ struct cred {
 	u32 fsuid;		/* include/linux/cred.h */
 };
 
+struct cgroup_root {
+	int hierarchy_id;	/* include/linux/cgroup-defs.h; 0: cgroup2 */
+};
+
+struct kernfs_node {
+	u64 id;			/* include/linux/kernfs.h; a cgroup's own id */
+};
+
+struct cgroup {
+	struct kernfs_node *kn;	/* include/linux/cgroup-defs.h */
+	struct cgroup_root *root;	/* include/linux/cgroup-defs.h */
+};
+
 struct task_struct {
 	void *stack;		/* include/linux/sched.h */
 	int pid;		/* include/linux/sched.h; of the thread */

@@ -162,6 +162,7 @@ COMMON = (
 #: Attached where processes can be chosen.
 CHOOSING = (
     _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
+    _raw("cgroup_mkdir", required=False, cost="cgroups that are made while they are watched"),
 )
 
 
