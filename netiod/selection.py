@@ -65,8 +65,9 @@ class Selection:
         self._began = began
         self._paths = CgroupPaths(kernel)
         self._interests: dict[Selector, list[Interest]] = {}
-        #: What viewers asked an earlier broker for, and for how long that is kept.
-        self._orphans: set[Selector] = set()
+        #: What was asked of an earlier broker, with the flags in the kernel's map, and for how long
+        #: that is kept: viewers are about to come back.
+        self._orphans: dict[Selector, int] = {}
         self._orphans_until = 0.0
         self._passed_over: dict[str, int] = {}
         #: What the kernel's map has, as far as we wrote it.
@@ -88,9 +89,8 @@ class Selection:
         # What is asked again is not taken for what was asked before.
         self._generation = max(self._generation, self._kernel.configured("SELECT") + 1)
         for selector, had in self._paths.recover():
+            self._orphans[selector] = had["flags"]
             if not had["added"]:
-                # Its viewers are about to come back.
-                self._orphans.add(selector)
                 continue
             caller = Caller(0, had["uid"], selector.owner == ANYONE)
             follow = bool(had["flags"] & self._follow)
@@ -145,7 +145,6 @@ class Selection:
         fresh = []
         for selector in wanted:
             known = self._interests.setdefault(selector, [])
-            self._orphans.discard(selector)
             self._unwrite(self._paths.want(selector, selectors[selector]))
             same = [i for i in known if i.viewer is interest.viewer and _same_user(i, interest)]
             fresh.append(not same)
@@ -247,7 +246,7 @@ class Selection:
     def tick(self) -> None:
         """Once a second: selectors that rest go on where there is room again."""
         if self._orphans and time.monotonic() > self._orphans_until:
-            for selector in self._orphans:
+            for selector in list(self._orphans):
                 if selector not in self._interests:
                     self._delete(selector)
             self._orphans.clear()
@@ -266,7 +265,7 @@ class Selection:
         values: dict[bytes, dict[str, int]] = {}
         for selector, interests in self._interests.items():
             awake = [i for i in interests if not {None, i.caller.uid} & self._resting]
-            flags = 0
+            flags = 0 if self._resting else self._orphans.get(selector, 0)
             for interest in awake:
                 flags |= self._count | self._stream * interest.stream
                 flags |= self._follow * interest.follow
@@ -308,6 +307,7 @@ class Selection:
             self._delete(selector)
 
     def _delete(self, selector: Selector) -> None:
+        self._orphans.pop(selector, None)
         self._unwrite(self._paths.drop(selector))
 
     def _unwrite(self, keys: Iterable[bytes]) -> None:
