@@ -3,7 +3,7 @@
  * Selectors by cgroup outlive the cgroup: one that is made anew under the same path, as by a restart
  * of a unit, is chosen before any process can be in it.
  */
-#ifdef NETIO_CHOOSES
+
 /*
  * One user's selector by a path: `id` is the cgroup there now. `before` was until now; it could not
  * have been removed with a process in it, so none is missed.
@@ -79,4 +79,3 @@ RAW_TRACEPOINT_PROBE(cgroup_mkdir)
 	meta.ringbuf_submit(m, 0);
 	return 0;
 }
-#endif
