@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from netioctl import cgroups
+from netioctl import Client, Selector, cgroups
 from netioctl.wire import layout
 from netiod import maps
 from tests.system.conftest import ALICE, BOB, Daemon, as_user, wait_until
@@ -32,6 +32,13 @@ class Unit:
         self.path = path
         #: As the kernel has it.
         self.name = str(path)[len(cgroups._root()) :]
+
+    def ident(self) -> int:
+        """Its id now; 0: it is not there."""
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError:
+            return 0
 
     def restart(self) -> None:
         if self.path.exists():
@@ -137,7 +144,7 @@ def test_a_unit_that_is_restarted_is_watched_on_from_its_first_byte(
     rows = daemon.json("list")
     assert sent(rows) == 40 * 123
     (shown,) = [row for row in rows if row["type"] == "selector"]
-    assert (shown["path"], shown["value"]) == (unit.name, unit.path.stat().st_ino)
+    assert (shown["path"], shown["value"]) == (unit.name, unit.ident())
 
 
 def test_what_lives_in_a_restarted_unit_is_summed_up(daemon: Daemon, unit: Unit) -> None:
@@ -177,7 +184,7 @@ def test_other_hierarchies_do_not_count(daemon: Daemon, unit: Unit) -> None:
     (slice_ / unit.path.name).mkdir(parents=True)
     try:
         (row,) = daemon.json("list")
-        assert row["value"] == unit.path.stat().st_ino
+        assert row["value"] == unit.ident()
     finally:
         (slice_ / unit.path.name).rmdir()
         slice_.rmdir()
@@ -218,9 +225,7 @@ def test_who_lies_about_an_id_deceives_itself_alone(daemon: Daemon, unit: Unit) 
     other.restart()
     try:
         watch = watched(daemon, "--cgroup", unit.name)
-        request = {
-            "selectors": [{"kind": "cgroup", "path": unit.name, "value": other.path.stat().st_ino}]
-        }
+        request = {"selectors": [{"kind": "cgroup", "path": unit.name, "value": other.ident()}]}
         script = (
             "import sys; from netioctl import Client\n"
             f"client = Client({str(daemon.run_dir)!r})\n"
@@ -244,6 +249,48 @@ def test_who_lies_about_an_id_deceives_itself_alone(daemon: Daemon, unit: Unit) 
         assert totals(watch.objects())["sent_bytes"] == 50
     finally:
         other.path.rmdir()
+
+
+def test_one_by_path_and_one_by_id_may_mean_the_same(daemon: Daemon, unit: Unit) -> None:
+    ident = unit.ident()
+    by_id, by_path = (Selector("cgroup", ident, "", 2, path) for path in (None, unit.name))
+    with Client(daemon.run_dir) as client:
+        client.add([], selectors=[by_id])
+        client.add([], selectors=[by_path])
+        unit.move(1, 10)
+        client.remove([], selectors=[by_path])
+        unit.move(1, 100)
+        assert sent(daemon.json("list")) == 110
+        client.add([], selectors=[by_path])
+        client.remove([], selectors=[by_id])
+        unit.move(1, 1000)
+        unit.restart()
+        unit.move(1, 10000)
+        assert sent(daemon.json("list")) == 11110
+
+
+def test_a_cgroup_that_is_made_while_one_asks_is_known(daemon: Daemon, unit: Unit) -> None:
+    """Between the client's look at the path and the kernel's."""
+    script = (
+        "import os, sys, threading\n"
+        "ends = threading.Thread(target=sys.stdin.readline)\n"
+        "ends.start()\n"
+        "while ends.is_alive():\n"
+        "    os.rmdir(sys.argv[1]); os.mkdir(sys.argv[1])\n"
+    )
+    for _ in range(15):
+        restarts = subprocess.Popen(
+            [sys.executable, "-c", script, unit.path], stdin=subprocess.PIPE, text=True
+        )
+        with Client(daemon.run_dir) as client:
+            before = unit.ident()
+            wait_until(lambda was=before: unit.ident() not in (0, was))
+            selectors = [Selector("cgroup", None, "", 2, unit.name)]
+            client.add([], selectors=selectors)
+            restarts.communicate("\n")
+            ident = unit.ident()
+            wait_until(lambda now=ident: client.listing().selectors[0].value == now)
+            client.remove([], selectors=selectors)
 
 
 def test_so_many_users_may_go_by_one_path(daemon: Daemon, unit: Unit) -> None:
