@@ -67,9 +67,19 @@ struct cred {
 	u32 fsuid;		/* include/linux/cred.h */
 };
 
+struct cgroup_root {
+	int hierarchy_id;	/* include/linux/cgroup-defs.h; 0: cgroup2 */
+};
+
+struct kernfs_node {
+	u64 id;			/* include/linux/kernfs.h; a cgroup's own id */
+};
+
 struct cgroup {
 	u32 level;		/* include/linux/cgroup-defs.h; 0: the root */
 	u64 ancestor_ids[13];	/* include/linux/cgroup-defs.h; optional: before 6.1; by level */
+	struct kernfs_node *kn;	/* include/linux/cgroup-defs.h */
+	struct cgroup_root *root;	/* include/linux/cgroup-defs.h */
 };
 
 struct css_set {

@@ -158,6 +158,7 @@ COMMON = (
         cost="a process that changes its name keeps the old one on screens",
     ),
     _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
+    _raw("cgroup_mkdir", required=False, cost="cgroups that are made while they are watched"),
 )
 
 

@@ -42,7 +42,7 @@ Exited = Callable[[Holding], None]
 
 class Publisher:
     """Drains both rings. `streams` get each frame, `exited` each holding whose process is gone,
-    `chosen` each struct meta_chosen."""
+    `chosen` each struct meta_chosen, `made` each struct meta_cgroup."""
 
     #: How often a gate was replaced: tells the frames after from those before.
     replaced = 0
@@ -57,6 +57,7 @@ class Publisher:
         streams: Streams,
         exited: Exited,
         chosen: Callable[[dict[str, Any]], None],
+        made: Callable[[dict[str, Any]], None],
     ) -> None:
         self._kernel, self._holdings, self._connections = kernel, holdings, connections
         self._ledger, self._epoch = ledger, epoch
@@ -72,6 +73,7 @@ class Publisher:
                 ("UNIX", "meta_unix", connections.announced),
                 ("COMM", "meta_comm", self._renamed),
                 ("CHOSEN", "meta_chosen", chosen),
+                ("CGROUP", "meta_cgroup", made),
             )
         }
         self._exit_kind = kernel.layout.constants["NETIO_META_EXIT"]

@@ -172,7 +172,11 @@ def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) 
             }
 
     selectors = [
-        {**as_object(selector), "added_by": interest.caller.uid, "follow": interest.follow}
+        {
+            **as_object(selector, broker.selection.cgroup(selector)),
+            "added_by": interest.caller.uid,
+            "follow": interest.follow,
+        }
         for selector, interest in broker.selection.added(connection.caller)
     ]
     result: dict[str, Any] = {"count": 0, "selectors": selectors}
@@ -354,7 +358,7 @@ def _boolean(params: Object, name: str, default: bool) -> bool:
     return value
 
 
-def _selectors(broker: Broker, connection: Connection, params: Object) -> list[Selector]:
+def _selectors(broker: Broker, connection: Connection, params: Object) -> dict[Selector, int]:
     levels = broker.kernel.layout.constants["NETIO_CGROUP_LEVELS"]
     return parse(connection.caller, params.get("selectors", []), levels)
 
