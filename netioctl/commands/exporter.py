@@ -98,7 +98,9 @@ def command(targets: Targets, listen: str | None, otlp: str | None, max_series: 
         if otlp is not None:
             urls.append(_push(otlp, source, stack))
         source.metrics()
-        say(f"{' and '.join(urls)}; Ctrl+C ends")
+        # An empty $(pgrep NAME) is no PID either: nobody should take this for what they asked for.
+        every = "" if targets.pids or targets.selectors else " for all that are watched or added"
+        say(f"{' and '.join(urls)}{every}; Ctrl+C ends")
         while not stop.asked:
             lease.turn(LOOK_EVERY)
             source.metrics(LOOK_EVERY)

@@ -179,7 +179,7 @@ def test_it_is_an_ordinary_client(
     alices, bobs = traffic("unix_pair", uid=ALICE), traffic("unix_pair", uid=BOB)
     assert daemon.ctl("add", bobs.pid).returncode == 0
     exporter = export("--listen", "127.0.0.1:0", alices.pid, uid=ALICE)
-    assert exporter.url, exporter.said
+    assert exporter.said == f"serving {exporter.url[0]}; Ctrl+C ends\n"
     (held,) = (row for row in daemon.json("list") if row["pid"] == alices.pid)
     assert (held["viewers"], held["added_by"]) == (1, None)
     bobs.run()
@@ -387,7 +387,7 @@ def test_otlp(daemon: Daemon, traffic: StartTraffic, export: Callable[..., Expor
         said = working.run()
         # Within its time there is just the last export, which the end makes it send.
         exporter = export(f"--otlp={url}", python=str(VENV), OTEL_METRIC_EXPORT_INTERVAL="3600000")
-        assert exporter.said == f"sending to {url}; Ctrl+C ends\n"
+        assert exporter.said == f"sending to {url} for all that are watched or added; Ctrl+C ends\n"
         assert exporter.end() == (0, "")
         received = json.loads(receiver.stdout.readline())
     assert received["resource"]["service.name"] == "netio"
