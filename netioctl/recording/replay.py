@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from netioctl import stats
 from netioctl.answers import Failure, Held, Process, Summary
 from netioctl.recording.items import Note, Run
-from netioctl.recording.reader import Piece, Reader
+from netioctl.recording.parts import Recording
+from netioctl.recording.reader import Piece
 from netioctl.stream import Events, Lost
 from netioctl.targets import names
 from netioctl.watching import Began, Escaped, Gone, Interrupted, Item
@@ -39,7 +40,7 @@ class Replay:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Recording,
         pids: Sequence[int] = (),
         *,
         since: int | None = None,

@@ -11,7 +11,7 @@ import numpy as np
 
 from netioctl import stats
 from netioctl.answers import Held, Process, Row, Totals
-from netioctl.recording.reader import Reader
+from netioctl.recording.parts import Recording
 from netioctl.recording.replay import Replay
 from netioctl.stream import Events
 from netioctl.watching import Began, Gone, Item
@@ -32,7 +32,7 @@ class Stepped(Replay):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Recording,
         pids: Sequence[int] = (),
         *,
         seconds: float,
