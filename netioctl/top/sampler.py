@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -113,7 +114,7 @@ class Sampler:
         if held is None:
             # A rate over a moment would say nothing: who looks away and back sees the last one.
             recent = time.monotonic() - self._interval
-            asked = frozenset(pid for pid in wanted if self._asked.get(pid, 0.0) < recent)
+            asked = frozenset(pid for pid in wanted if self._asked.get(pid, -math.inf) < recent)
             same = frozenset[Key]()
         else:
             living = {(row.process.pid, row.process.start) for row in held}
