@@ -155,8 +155,7 @@ class Lease:
                 poll.register(descriptor, select.POLLIN)
             if (each := part.session.due()) is not None:
                 due.append(each)
-        # poll() would round it down.
-        poll.poll(1000 * min(due) + 0.9)
+        poll.poll(1000 * min(due))
 
     def close(self) -> None:
         """Let go of all."""

@@ -77,7 +77,7 @@ class Stepped(Replay):
         else:
             left = max(0.0, self._due(self._boundary) - time.monotonic())
             left = left if seconds is None else min(left, seconds)
-        return {fd for fd, _ in self._poll.poll(min(left, 3600.0) * 1000 + 0.9)}
+        return self._ready(left)
 
     def read(self) -> list[Item]:
         """All of the next interval, when it is over."""
