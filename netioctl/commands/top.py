@@ -82,8 +82,7 @@ def command(
 ) -> ExitStatus:
     """Show what processes send and receive each second, on a full screen: processes or their
     connections, sorted, with totals and the course of the last minute. Without PIDs, as where
-    $(pgrep NAME) finds none, all that are watched or added already and that you may see
-    (netioctl list), and a line says so. h shows the keys.
+    $(pgrep NAME) finds none, all of netioctl list, and it says so. h shows the keys.
 
     \b
     Examples:
