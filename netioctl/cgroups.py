@@ -5,6 +5,7 @@ Only the unified hierarchy (cgroup2) counts: the kernel names no others to BPF p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -126,6 +127,20 @@ def of_process(pid: int) -> str | None:
                     return line[3:].rstrip("\n")
     except OSError:
         pass
+    return None
+
+
+def by_id(ident: int) -> Cgroup | None:
+    """The cgroup that the kernel calls so; None: there is none any more.
+
+    Raises:
+        UsageError: there is no cgroup2 hierarchy.
+    """
+    root = _root()
+    for directory, _below_it, _files in os.walk(root):
+        with contextlib.suppress(OSError):
+            if directory != root and os.stat(directory).st_ino == ident:
+                return _cgroup(root, directory)
     return None
 
 

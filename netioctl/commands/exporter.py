@@ -54,8 +54,8 @@ LOOK_EVERY = 10.0
     metavar="N",
     default=200,
     show_default=True,
-    help="At most so many processes have series of their own, and as many cgroups, programs and "
-    "users; the rest is summed up as `other`.",
+    help="At most so many processes have series of their own, and as many cgroups, programs, "
+    "users and selectors; the rest is summed up as `other`.",
 )
 @options.run_dir
 def command(targets: Targets, listen: str | None, otlp: str | None, max_series: int) -> ExitStatus:
@@ -66,13 +66,15 @@ def command(targets: Targets, listen: str | None, otlp: str | None, max_series: 
     Examples:
       netioctl exporter                          all that is held
       netioctl exporter 1234                     count and serve this process
+      netioctl exporter --name nginx             all of that name, now and later
       netioctl exporter --otlp                   to a collector on this machine
       curl http://127.0.0.1:19099/metrics
 
     Series: netio_process_* by process, netio_cgroup_* by cgroup and systemd unit,
-    netio_program_* by name, netio_user_* by user, and their sum: bytes and operations in both
-    directions, and live events that viewers lost. Those by process go with it; the others stay,
-    and never fall while the exporter runs. netio_up is 0 while the daemon is away.
+    netio_program_* by name, netio_user_* by user, netio_selector_* by selector (name=nginx),
+    and their sum: bytes and operations in both directions, and live events that viewers lost.
+    Those by process go with it; the others stay, and never fall while the exporter runs.
+    netio_up is 0 while the daemon is away.
 
     Whoever can connect sees what the user who runs this may see.
     """
@@ -96,7 +98,9 @@ def command(targets: Targets, listen: str | None, otlp: str | None, max_series: 
         if otlp is not None:
             urls.append(_push(otlp, source, stack))
         source.metrics()
-        say(f"{' and '.join(urls)}; Ctrl+C ends")
+        # An empty $(pgrep NAME) is no PID either: nobody should take this for what they asked for.
+        every = "" if targets.pids or targets.selectors else " for all that are watched or added"
+        say(f"{' and '.join(urls)}{every}; Ctrl+C ends")
         while not stop.asked:
             lease.turn(LOOK_EVERY)
             source.metrics(LOOK_EVERY)
@@ -112,8 +116,9 @@ def _source(wanted: Targets, wake: int, most: int) -> tuple[Source, Lease]:
     connect = functools.partial(Client, options.chosen_run_dir())
     lease = Lease(connect, wanted, wake, options.report)
     accounts = Accounts(most, targets.user, lease.place)
-    chosen = bool(wanted.pids or wanted.selectors)
-    return Source(connect, accounts, lease.chose if chosen else _any), lease
+    if not (wanted.pids or wanted.selectors):
+        return Source(connect, accounts, _any), lease
+    return Source(connect, accounts, lease.chose, lambda _added: lease.choice), lease
 
 
 def _any(_row: Held) -> bool:

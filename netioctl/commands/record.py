@@ -68,7 +68,8 @@ class _Size(click.ParamType):
     "--max-files",
     type=click.IntRange(2, 10_000),
     metavar="N",
-    help="Keep the last N files of --max-size: FILE, which is the newest, FILE.1, FILE.2 ...",
+    help="Keep the last N files of --max-size: FILE, which is the newest, FILE.1, FILE.2 ... "
+    "--from FILE reads them all.",
 )
 @options.duration
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N events.")

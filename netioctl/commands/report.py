@@ -78,7 +78,7 @@ def command(
     from netioctl.report import formats, gather
 
     wanted = targets.parse(pids) if pids else ()
-    source = Source(file, since, until)
+    source = Source((file,), since, until)
     with source.reader() as reader:
         begin, end = source.moments(reader)
         with Line() as line:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from netioctl.client import Client
     from netioctl.recording.stepped import Stepped
 
+#: An empty $(pgrep NAME) is no PID either: nobody should take this for what they asked for.
+_ALL = "no PID given: these are all that are watched or added"
+
 
 @click.command(
     short_help="Show processes or connections live, sorted by rate.",
@@ -78,8 +81,8 @@ def command(
     replay_speed: float | None,
 ) -> ExitStatus:
     """Show what processes send and receive each second, on a full screen: processes or their
-    connections, sorted, with totals and the course of the last minute. Without PIDs all that
-    are watched or added already and that you may see (netioctl list). h shows the keys.
+    connections, sorted, with totals and the course of the last minute. Without PIDs, as where
+    $(pgrep NAME) finds none, all of netioctl list, and it says so. h shows the keys.
 
     \b
     Examples:
@@ -136,6 +139,10 @@ def _live(
             follow = Follow(Model(targets_.user, closed=closed))
             for process in session.watched:
                 follow.model.began(process)
+            if not closed and wish is None:
+                follow.notes.say(_ALL, time.monotonic())
+            elif not closed:
+                say(_ALL)
             if failed:
                 follow.notes.say("some of the PIDs could not be watched", time.monotonic())
             try:

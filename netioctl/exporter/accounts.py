@@ -3,26 +3,31 @@
 What a process moved between two looks is added once to each family of sums: that of the process
 itself, and those of its cgroup, program and user, which stay when it has gone. No family has more
 than a fixed number of members; what finds no place of its own is added to `other`. So the
-increases of a family always add up to those of the whole.
+increases of a family always add up to those of the whole. The family of selectors alone does not:
+a process that several want is in the sums of each.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from netioctl.answers import Held, Process
+from netioctl.exporter.origins import Choice
 from netioctl.procfs import NOWHERE, Place
 from netioctl.render.words import printable
 
 #: The label of what has no place of its own.
 OTHER = "other"
+#: Seconds after which it is known at the latest that a selector has chosen a process.
+SETTLE = 2.0
 #: Seconds for which a process is remembered that is not listed any more: a successor of the
 #: daemon's broker may not know of it until its viewers have come back.
 REMEMBERED = 60.0
 
 Key = tuple[str, ...]
+NOTHING_CHOSEN = Choice()
 
 
 class Counters(NamedTuple):
@@ -43,10 +48,13 @@ def plus(left: Counters, right: Counters) -> Counters:
     return Counters(*(a + b for a, b in zip(left, right)))
 
 
+def minus(left: Counters, right: Counters) -> Counters:
+    """left - right, counter by counter, and nothing below 0."""
+    return Counters(*(max(0, a - b) for a, b in zip(left, right)))
+
+
 class _Known:
     """A process as it was when it was last looked at."""
-
-    __slots__ = ("attached", "labels", "last", "own", "place", "seen")
 
     def __init__(self) -> None:
         self.attached: int | None = None
@@ -56,6 +64,27 @@ class _Known:
         #: What was added to the process's own sums, under the labels that it has.
         self.own = ZERO
         self.seen = 0.0
+        #: Labels of the selectors that have wanted it; and of those of which that is new, what
+        #: counts for them now.
+        self.selectors: set[str] = set()
+        self.fresh: dict[str, Counters] = {}
+        #: What it had moved at the looks of the last SETTLE seconds, and at the one before these.
+        self.looks: list[tuple[float, Counters]] = []
+
+    def choose(self, since: Mapping[str, float], value: Counters, now: float) -> None:
+        """Take in which selectors want it, since when that is known, and what it has moved."""
+        self.fresh = {
+            label: minus(value, self._by(at - SETTLE))
+            for label, at in since.items()
+            if label not in self.selectors
+        }
+        self.selectors.update(self.fresh)
+        self.looks.append((now, value))
+        while len(self.looks) > 1 and self.looks[1][0] <= now - SETTLE:
+            del self.looks[0]
+
+    def _by(self, moment: float) -> Counters:
+        return next((value for at, value in reversed(self.looks) if at <= moment), ZERO)
 
 
 class Group:
@@ -101,12 +130,13 @@ class Accounts:
         self.processes: dict[Key, Counters] = {}
         self.other = ZERO
         self.cgroups, self.programs, self.users = Group(most), Group(most), Group(most)
+        self.selectors = Group(most)
         self.total = ZERO
 
-    def take(self, rows: Iterable[Held]) -> None:
+    def take(self, rows: Iterable[Held], choice: Choice = NOTHING_CHOSEN) -> None:
         """Add what has been moved since the last time, as rows of `list` have it."""
         now = self._now()
-        looked = [(row, *self._look(row, now)) for row in rows]
+        looked = [(row, *self._look(row, now, choice)) for row in rows]
         self._forget(now)
         cgroups = {known.labels[3:] for _, known, _ in looked}
         programs = {known.labels[1:2] for _, known, _ in looked}
@@ -116,6 +146,13 @@ class Accounts:
             self.cgroups.add(known.labels[3:], more, cgroups)
             self.programs.add(known.labels[1:2], more, programs)
             self.users.add(known.labels[2:3], more, users)
+        selectors: set[Key] = {(label,) for label in choice.labels}
+        for label in choice.labels:
+            # From zero on, so that the first bytes are an increase.
+            self.selectors.add((label,), ZERO, selectors)
+        for _, known, more in looked:
+            for label in known.selectors.intersection(choice.labels):
+                self.selectors.add((label,), known.fresh.get(label, more), selectors)
         # Those that live first, then by traffic.
         looked.sort(key=lambda each: (each[0].exited is not None, -sum(each[1].last[:2])))
         self.processes = {}
@@ -125,7 +162,7 @@ class Accounts:
         for _, _, more in looked[self._most :]:
             self.other = plus(self.other, more)
 
-    def _look(self, row: Held, now: float) -> tuple[_Known, Counters]:
+    def _look(self, row: Held, now: float, choice: Choice) -> tuple[_Known, Counters]:
         process = row.process
         value = Counters(*row.total, process.lost or 0)
         known = self._known.get((process.pid, process.start))
@@ -134,11 +171,13 @@ class Accounts:
         if known.attached != process.attached:
             # Its counters began at zero when it was attached anew.
             known.attached, known.last = process.attached, ZERO
-        more = Counters(*(max(0, new - old) for new, old in zip(value, known.last)))
+            known.looks = []
+        more = minus(value, known.last)
         known.last = value
         if not known.labels or (row.exited is None and any(more)):
             place = self._place(row)
             known.place = known.place if place == NOWHERE else place
+        known.choose(choice.of(row), value, now)
         labels = self._labels(process, known.place)
         if labels != known.labels:
             # Bytes stay with the name under which they were moved.

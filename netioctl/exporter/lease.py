@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from netioctl import procfs
 from netioctl.answers import Failure, Held, Process
 from netioctl.client import Client
+from netioctl.exporter.origins import NONE, Choice, label_of
 from netioctl.output import say
 from netioctl.session import Session
 from netioctl.targets import Targets
@@ -21,10 +23,27 @@ RETRY = 1.0
 MOST = 100_000
 
 
+class _Chosen(NamedTuple):
+    """Where a process belonged at first, which may be gone when the daemon is asked; and the
+    labels of the selectors that chose it, with the time when that was told (monotonic seconds)."""
+
+    place: procfs.Place
+    selectors: Mapping[str, float] = NONE
+
+
+class _Part(NamedTuple):
+    """A connection for what one selector chooses, or, without `label`, for PIDs: so the daemon
+    tells which of them chose a process."""
+
+    label: str | None
+    client: Client
+    session: Session
+
+
 class Lease:
     """Holds `targets` until it is closed, with this daemon and those after it.
 
-    For one thread; others may only call chose() and place().
+    For one thread; others may only call chose() and place(), and what `choice` has.
     """
 
     def __init__(
@@ -37,17 +56,16 @@ class Lease:
         """turn() returns when `wake` is readable; `report` is told of PIDs that cannot be had."""
         self._connect, self._targets = connect, targets
         self._wake, self._report = wake, report
-        self._poll = select.poll()
-        self._poll.register(wake, select.POLLIN)
-        self._client: Client | None = None
-        self._session: Session | None = None
+        self._parts: list[_Part] = []
         #: PID to start of those that were given, once they have been held.
         self._given: dict[int, int] | None = None
         self._done = not (targets.pids or targets.selectors)
         self._retry = 0.0
         self._trouble: str | None = None
-        #: Where each belonged at first: it may be gone when the daemon is asked.
-        self._chosen: dict[tuple[int, int], procfs.Place] = {}
+        self._chosen: dict[tuple[int, int], _Chosen] = {}
+        #: Our selectors.
+        labels = dict.fromkeys(label_of(selector) for selector in targets.selectors)
+        self.choice = Choice(tuple(labels), self._choosers)
 
     def chose(self, row: Held) -> bool:
         """Whether a row of `list` is one of ours."""
@@ -58,7 +76,11 @@ class Lease:
         found = procfs.place(row.process.pid) if row.exited is None else procfs.NOWHERE
         if found != procfs.NOWHERE:
             return found
-        return self._chosen.get((row.process.pid, row.process.start), found)
+        return self._chosen.get((row.process.pid, row.process.start), _Chosen(found)).place
+
+    def _choosers(self, row: Held) -> Mapping[str, float]:
+        known = self._chosen.get((row.process.pid, row.process.start))
+        return NONE if known is None else known.selectors
 
     def begin(self) -> bool:
         """Take the lease, or take it anew; whether there is one, or can still be one.
@@ -83,34 +105,40 @@ class Lease:
             raise
 
     def _attach(self, targets: Targets) -> bool:
-        self._client = self._connect()
-        session = self._session = Session(self._client, targets, stream=False, totals=False)
+        if targets.pids:
+            session = self._part(None, targets._replace(selectors=()))
+            if self._given is None:
+                self._report(session.errors)
+                pids = set(targets.pids)
+                self._given = {p.pid: p.start for p in session.watched if p.pid in pids}
+            for process in session.watched:
+                self._choose(process, None)
+        for label in self.choice.labels:
+            same = tuple(each for each in targets.selectors if label_of(each) == label)
+            self._part(label, targets._replace(pids=(), selectors=same))
+        self._given = self._given or {}
+        return any(part.session.expects for part in self._parts)
+
+    def _part(self, label: str | None, targets: Targets) -> Session:
+        client = self._connect()
+        session = Session(client, targets, stream=False, totals=False)
+        self._parts.append(_Part(label, client, session))
         session.attach()
         session.open()
-        session.register(self._wake, select.POLLIN)
-        if self._given is None:
-            self._report(session.errors)
-            pids = set(targets.pids)
-            self._given = {p.pid: p.start for p in session.watched if p.pid in pids}
-        for process in session.watched:
-            self._choose(process)
-        return bool(session.watched or targets.selectors)
+        return session
 
     def turn(self, seconds: float) -> None:
         """Wait for `wake`, at most so long, and take in what happens meanwhile."""
         try:
-            if self._session is None and not self._done and time.monotonic() >= self._retry:
+            if not self._parts and not self._done and time.monotonic() >= self._retry:
                 self.begin()
                 self._trouble = None
-            session = self._session
-            if session is None:
-                self._poll.poll(1000 * (seconds if self._done else min(seconds, RETRY)))
-                return
-            session.wait(seconds)
-            for item in session.read():
-                if isinstance(item, Began):
-                    self._choose(item.process)
-            if session.ended and not self._targets.selectors:
+            self._wait(seconds if self._parts or self._done else min(seconds, RETRY))
+            for part in self._parts:
+                for item in part.session.read():
+                    if isinstance(item, Began):
+                        self._choose(item.process, part.label)
+            if self._parts and all(part.session.ended for part in self._parts):
                 self._done = True
                 self.close()
         except NetioError as error:
@@ -119,16 +147,28 @@ class Lease:
                 say(f"netioctl: {error}\nwhat was asked for is held again when netiod is back")
             self._trouble = str(error)
 
+    def _wait(self, seconds: float) -> None:
+        poll, due = select.poll(), [seconds]
+        poll.register(self._wake, select.POLLIN)
+        for part in self._parts:
+            for descriptor in part.session.descriptors():
+                poll.register(descriptor, select.POLLIN)
+            if (each := part.session.due()) is not None:
+                due.append(each)
+        poll.poll(1000 * min(due))
+
     def close(self) -> None:
         """Let go of all."""
-        if self._session is not None:
-            self._session.__exit__(None, None, None)
-            self._session = None
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        for part in self._parts:
+            part.session.__exit__(None, None, None)
+            part.client.close()
+        self._parts.clear()
 
-    def _choose(self, process: Process) -> None:
-        self._chosen[process.pid, process.start] = procfs.place(process.pid)
+    def _choose(self, process: Process, label: str | None) -> None:
+        key = process.pid, process.start
+        place = procfs.place(process.pid)
+        known = self._chosen.pop(key, _Chosen(place))
+        new = {} if label is None else {label: time.monotonic()}
+        self._chosen[key] = known._replace(selectors={**new, **known.selectors})
         while len(self._chosen) > MOST:
             del self._chosen[next(iter(self._chosen))]

@@ -34,7 +34,7 @@ _PROCESS = ("pid", "comm", "user", "cgroup", "unit")
 
 
 def from_accounts(accounts: Accounts) -> Iterator[Metric]:
-    """What processes have moved; each family adds up to the first one."""
+    """What processes have moved; each family but that of selectors adds up to the first one."""
     processes: dict[Key, Counters] = dict(accounts.processes)
     processes[OTHER, "", "", "", ""] = accounts.other
     families: tuple[tuple[str, str, tuple[str, ...], Mapping[Key, Counters]], ...] = (
@@ -43,6 +43,7 @@ def from_accounts(accounts: Accounts) -> Iterator[Metric]:
         ("cgroup_", "processes of a cgroup", ("cgroup", "unit"), accounts.cgroups.sums),
         ("program_", "processes of a name", ("comm",), accounts.programs.sums),
         ("user_", "processes of a user", ("user",), accounts.users.sums),
+        ("selector_", "processes that a selector wants", ("selector",), accounts.selectors.sums),
     )
     for prefix, whose, labels, sums in families:
         for index, (name, what) in enumerate(_COUNTERS.items()):

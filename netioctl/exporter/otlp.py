@@ -71,7 +71,7 @@ class Pusher:
         now = time.time_ns()
         scope = sdk.ScopeMetrics(
             InstrumentationScope("netio", __version__),
-            [self._convert(metric, now) for metric in self._metrics()],
+            [self._convert(metric, now) for metric in self._metrics() if metric.samples],
             "",
         )
         return sdk.MetricsData([sdk.ResourceMetrics(self._resource, [scope], "")])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from netioctl.answers import Held
+from netioctl.answers import Held, Standing
 from netioctl.client import Client
-from netioctl.exporter import metrics
+from netioctl.exporter import metrics, origins
 from netioctl.exporter.accounts import Accounts
 from netioctl.exporter.metrics import Metric
 from netioctl.output import say
@@ -28,9 +28,12 @@ class Source:
         connect: Callable[[], Client],
         accounts: Accounts,
         wanted: Callable[[Held], bool],
+        choice: Callable[[Sequence[Standing]], origins.Choice] = origins.added,
     ) -> None:
-        """`wanted`: which rows of `list` count."""
+        """`wanted`: which rows of `list` count; `choice`: of which selectors, from those that were
+        added."""
         self._connect, self._accounts, self._wanted = connect, accounts, wanted
+        self._choice = choice
         self._lock = threading.Lock()
         self._client: Client | None = None
         self._asked = -math.inf
@@ -60,7 +63,7 @@ class Source:
         try:
             if self._client is None:
                 self._client = self._connect()
-            rows = self._client.list()
+            rows, standing = self._client.listing()
             status = self._client.status()
         except NetioError as error:
             self._hang_up()
@@ -71,7 +74,7 @@ class Source:
         if self._trouble is not None:
             self._trouble = None
             say("netiod answers again")
-        self._accounts.take(row for row in rows if self._wanted(row))
+        self._accounts.take((row for row in rows if self._wanted(row)), self._choice(standing))
         return status
 
     def _hang_up(self) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from netioctl.answers import Process
 from netioctl.recording.format import RecordingError
 from netioctl.recording.items import Note
-from netioctl.recording.reader import Reader
+from netioctl.recording.parts import Recording
 from netioctl.targets import Selector, Targets
 from netioctl.watching import Began
 from netioctl.wire.errors import UsageError
 
 
-def pids(reader: Reader, targets: Targets) -> tuple[int, ...]:
+def pids(reader: Recording, targets: Targets) -> tuple[int, ...]:
     """The PIDs of what `targets` chooses; none: all.
 
     Raises:

@@ -11,7 +11,7 @@ from netioctl.targets import Targets
 from netioctl.wire.errors import UsageError
 
 if TYPE_CHECKING:
-    from netioctl.recording.reader import Reader
+    from netioctl.recording.parts import Parts
     from netioctl.recording.replay import Replay
     from netioctl.recording.stepped import Stepped
 
@@ -23,22 +23,23 @@ FROM = "netioctl.from"
 
 
 class Source(NamedTuple):
-    """A recording to show instead of what happens now, and which part of it."""
+    """A recording to show instead of what happens now, and which part of it; of one path also the
+    files beside it that are of the same recording."""
 
-    path: str
+    paths: tuple[str, ...]
     since: str | None
     until: str | None
 
-    def reader(self) -> Reader:
+    def reader(self) -> Parts:
         """The recording; says on stderr what is worth knowing of it.
 
         Raises:
             RecordingError: there is none that can be read.
         """
         from netioctl.output import say
-        from netioctl.recording.reader import Reader
+        from netioctl.recording.parts import Parts
 
-        reader = Reader(self.path)
+        reader = Parts(self.paths)
         for line in reader.notices:
             say(f"netioctl: {line}")
         return reader
@@ -88,7 +89,7 @@ class Source(NamedTuple):
             reader.close()
             raise
 
-    def _part(self, reader: Reader, seconds: float | None) -> tuple[int | None, int | None]:
+    def _part(self, reader: Parts, seconds: float | None) -> tuple[int | None, int | None]:
         """moments(), of which so many seconds."""
         since, until = self.moments(reader)
         if seconds is not None:
@@ -96,7 +97,7 @@ class Source(NamedTuple):
             until = last if until is None else min(last, until)
         return since, until
 
-    def moments(self, reader: Reader) -> tuple[int | None, int | None]:
+    def moments(self, reader: Parts) -> tuple[int | None, int | None]:
         """--since and --until, in ns since the epoch.
 
         Raises:
@@ -117,8 +118,8 @@ def source(function: F) -> F:
     """--from FILE, --since, --until, as Source named `source`; None where there is no --from."""
 
     def gather(*arguments: Any, **more: Any) -> Any:
-        path, since, until = (more.pop(name) for name in ("from_", "since", "until"))
-        chosen = None if path is None else Source(path, since, until)
+        paths, since, until = (more.pop(name) for name in ("from_", "since", "until"))
+        chosen = Source(paths, since, until) if paths else None
         return function(*arguments, source=chosen, **more)
 
     gather.__name__, gather.__doc__ = function.__name__, function.__doc__
@@ -144,8 +145,10 @@ def source(function: F) -> F:
             metavar="FILE",
             # PIDs, which are looked at after it, need not be given then.
             is_eager=True,
+            multiple=True,
             callback=_keep,
-            help="Show a recording (netioctl record) instead of what happens now.",
+            help="Show a recording (netioctl record) instead of what happens now, with FILE.1, "
+            "FILE.2 ... of --max-files. Several times: just these of its files.",
         ),
     ):
         wrapped = option(wrapped)
@@ -164,8 +167,10 @@ def replay_speed(function: F) -> F:
     )(function)
 
 
-def _keep(context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None:
+def _keep(
+    context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    if value:
         context.meta[FROM] = value
     return value
 

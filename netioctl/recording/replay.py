@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from netioctl import stats
 from netioctl.answers import Failure, Held, Process, Summary
+from netioctl.polled import Polled
 from netioctl.recording.items import Note, Run
-from netioctl.recording.reader import Piece, Reader
+from netioctl.recording.parts import Recording
+from netioctl.recording.reader import Piece
 from netioctl.stream import Events, Lost
 from netioctl.targets import names
 from netioctl.watching import Began, Escaped, Gone, Interrupted, Item
@@ -28,7 +30,7 @@ _SECOND = 1_000_000_000
 _MOST = 65_536
 
 
-class Replay:
+class Replay(Polled):
     """What `reader` has of `pids` (none: all) between two times (ns since the epoch).
 
     `speed`: 1 as fast as it happened, 2 twice as fast; None: as fast as it is read.
@@ -39,7 +41,7 @@ class Replay:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Recording,
         pids: Sequence[int] = (),
         *,
         since: int | None = None,
@@ -110,17 +112,6 @@ class Replay:
         """The replay begins now."""
         self._began = time.monotonic()
 
-    def register(self, descriptor: int, events: int) -> None:
-        """As Session has it."""
-        self._poll.register(descriptor, events)
-        self._others.append(descriptor)
-
-    def unregister(self, descriptor: int) -> None:
-        """As Session has it."""
-        if descriptor in self._others:
-            self._others.remove(descriptor)
-            self._poll.unregister(descriptor)
-
     def wait(self, seconds: float | None) -> set[int]:
         """Wait until something is due, at most so long; the descriptors that are ready."""
         self._fill()
@@ -129,7 +120,7 @@ class Replay:
             left = max(0.0, self._due(self._queue[0][0]) - time.monotonic())
         if seconds is not None:
             left = min(left, seconds)
-        return {fd for fd, _ in self._poll.poll(min(left, 3600.0) * 1000)}
+        return self._ready(left)
 
     def read(self) -> list[Item]:
         """What is due, in order: of one block at most."""

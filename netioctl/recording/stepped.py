@@ -11,7 +11,7 @@ import numpy as np
 
 from netioctl import stats
 from netioctl.answers import Held, Process, Row, Totals
-from netioctl.recording.reader import Reader
+from netioctl.recording.parts import Recording
 from netioctl.recording.replay import Replay
 from netioctl.stream import Events
 from netioctl.watching import Began, Gone, Item
@@ -32,7 +32,7 @@ class Stepped(Replay):
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Recording,
         pids: Sequence[int] = (),
         *,
         seconds: float,
@@ -77,7 +77,7 @@ class Stepped(Replay):
         else:
             left = max(0.0, self._due(self._boundary) - time.monotonic())
             left = left if seconds is None else min(left, seconds)
-        return {fd for fd, _ in self._poll.poll(min(left, 3600.0) * 1000 + 0.9)}
+        return self._ready(left)
 
     def read(self) -> list[Item]:
         """All of the next interval, when it is over."""

@@ -11,7 +11,8 @@ import numpy as np
 from netioctl import stats
 from netioctl.answers import Process, Row, Summary, Totals
 from netioctl.recording.items import Note
-from netioctl.recording.reader import Piece, Reader
+from netioctl.recording.parts import Recording
+from netioctl.recording.reader import Piece
 from netioctl.recording.replay import Replay
 from netioctl.recording.sums import Columnar
 from netioctl.render.words import connection, printable
@@ -80,7 +81,7 @@ _ESCAPED = "operations escaped the kernel's hooks"
 
 
 def gather(
-    reader: Reader,
+    reader: Recording,
     pids: Sequence[int],
     since: int | None,
     until: int | None,

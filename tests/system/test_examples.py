@@ -17,12 +17,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 import pytest
 
+from netioctl import Client
 from netioctl.commands import COMMANDS
 from netioctl.main import cli
 from netiod.main import parser
@@ -49,8 +51,19 @@ while True:
     b.recv(64)
     time.sleep(0.02)
 """
-#: Where keys end what would go on: Enter chooses in `pick`, q ends `top`, Ctrl+C the rest.
-_KEYS = {"pick": [b" \r", b"\x03"], "top": [b"q", b"\x03"]}
+#: Keys end what would go on: Enter chooses in `pick`, q ends `top` on a screen, Ctrl+C the rest.
+#: What ends by itself is not interrupted.
+_KEYS = {
+    r" pick\b": [b" \r", b"\x03"],
+    r" top\b(?!.*--(json|once))": [b"q", b"\x03"],
+    r"netioctl (add|remove|summary|list|status|doctor|completion|report|run)\b|^curl": [],
+    "": [b"\x03"],
+}
+#: What needs, or changes, what others leave behind: files, what is added, a port; what has a moment
+#: of its own; and `pick`, which takes whoever moves most.
+_ORDERED = re.compile(r"\b(add|remove|summary|list|record|report|exporter|pick)\b|--from|sleep")
+#: Others are run so many at a time: they wait most of the time.
+_AT_ONCE = 4
 
 
 def of_help(verb: str | None) -> list[str]:
@@ -86,6 +99,8 @@ class Place:
     def __init__(self, directory: Path, daemon: Daemon, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         self.directory, self.daemon, self.pid = directory, daemon, process.pid
+        #: What has been checked; README and help have much in common.
+        self._checked: set[str] = set()
         self.port = int(process.stdout.readline())
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.free = free.getsockname()[1]
@@ -126,7 +141,7 @@ class Place:
 
     def run(self, example: str, run_dir: Path | None = None) -> tuple[int, str]:
         """(exit status, what the terminal saw); ended as soon as it has shown something."""
-        keys = next((keys for word, keys in _KEYS.items() if f" {word}" in example), [b"\x03"])
+        keys = next(keys for text, keys in _KEYS.items() if re.search(text, example))
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
         environment = dict(self.environment)
@@ -155,7 +170,7 @@ class Place:
                     process.kill()
                     pytest.fail(f"{example} does not end: {seen[-500:]!r}")
                 # Once it has had its say, and again where that came before it listened.
-                if seen and now >= due:
+                if keys and seen and now >= due:
                     if due:
                         os.write(ours, keys[min(pressed, len(keys) - 1)])
                         pressed += 1
@@ -178,6 +193,22 @@ class Place:
         assert not complaints, (example, complaints[:3])
         return seen
 
+    def check_all(self, examples: Sequence[str]) -> None:
+        """Those that have not been checked yet."""
+        same = {re.sub(r"^sudo ", "", e).replace("$server", "1234"): e for e in reversed(examples)}
+        new = [example for key, example in reversed(same.items()) if key not in self._checked]
+        self._checked |= same.keys()
+        free = [example for example in new if not _ORDERED.search(example)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(self.check, free):
+                pass
+        for example in new:
+            if example not in free:
+                if re.search(r"netioctl (remove|summary) ", example):
+                    with Client(self.daemon.run_dir) as client:
+                        client.add([self.pid])
+                self.check(example)
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
@@ -198,9 +229,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.mark.parametrize("verb", [None, "record", *(verb for verb in COMMANDS if verb != "record")])
 def test_examples_of_help(place: Place, verb: str | None) -> None:
+    plain = []
     for example in of_help(verb):
-        if re.search(r"netioctl (remove|summary) ", example):
-            place.check("netioctl add 1234")
         if "--otlp" in example and importlib.util.find_spec("opentelemetry") is None:
             status, seen = place.run(example)
             assert (status, "pip install" in seen) == (1, True)
@@ -208,7 +238,8 @@ def test_examples_of_help(place: Place, verb: str | None) -> None:
             with _exporter(place):
                 assert "netio_up 1" in place.check(example)
         else:
-            place.check(example)
+            plain.append(example)
+    place.check_all(plain)
 
 
 @contextlib.contextmanager
@@ -240,7 +271,4 @@ def test_examples_of_netiod(place: Place) -> None:
 def test_examples_of_readme(place: Place) -> None:
     examples = of_readme()
     assert len(examples) > 15
-    for example in examples:
-        if re.search(r"netioctl (remove|summary) ", example):
-            place.check("netioctl add 1234")
-        place.check(example)
+    place.check_all(examples)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from netioctl import cgroups
 from tests.system.conftest import (
     ALICE,
     BOB,
@@ -26,6 +27,7 @@ from tests.system.conftest import (
     StartTraffic,
     wait_until,
 )
+from tests.system.test_selectors import COUNT, SIZE, crowd
 
 pytest.importorskip("prometheus_client")
 
@@ -177,7 +179,7 @@ def test_it_is_an_ordinary_client(
     alices, bobs = traffic("unix_pair", uid=ALICE), traffic("unix_pair", uid=BOB)
     assert daemon.ctl("add", bobs.pid).returncode == 0
     exporter = export("--listen", "127.0.0.1:0", alices.pid, uid=ALICE)
-    assert exporter.url, exporter.said
+    assert exporter.said == f"serving {exporter.url[0]}; Ctrl+C ends\n"
     (held,) = (row for row in daemon.json("list") if row["pid"] == alices.pid)
     assert (held["viewers"], held["added_by"]) == (1, None)
     bobs.run()
@@ -212,6 +214,80 @@ def test_what_it_holds_it_holds_again_with_the_next_daemon(
     finally:
         exporter.process.kill()
         exporter.process.communicate()
+
+
+def by_selector(scrape: Scrape) -> dict[str, float]:
+    found = scrape["netio_selector_sent_bytes_total"]
+    return {dict(labels)["selector"]: value for labels, value in found.items()}
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    place = Path(cgroups._root()) / "netiotest-exporter.slice"
+    place.mkdir(exist_ok=True)
+    yield place
+    place.rmdir()
+
+
+def test_sums_by_selector(daemon: Daemon, export: Callable[..., Exporter], cgroup: Path) -> None:
+    """Processes that are gone in a moment, and that several selectors want."""
+    with crowd("flash") as many, crowd("other") as others:
+        for each in (many, others):
+            (cgroup / "cgroup.procs").write_text(str(each.pid))
+        where = f"/{cgroup.name}"
+        options = ("--listen", "127.0.0.1:0")
+        exporter = export(*options, "--name", "flash", "--cgroup", where, "--name", "no-such")
+        assert set(by_selector(exporter.scrape()).values()) == {0}
+        many.run()
+        others.run()
+        expected = {
+            "name=flash": COUNT * SIZE,
+            f"cgroup={where}": 2 * COUNT * SIZE,
+            "name=no-such": 0,
+        }
+        found = exporter.until(lambda s: by_selector(s) == expected)
+        assert one(found, "netio_sent_bytes_total") == 2 * COUNT * SIZE
+        name = "netio_selector_send_operations_total"
+        assert one(found, name, selector="name=flash") == COUNT
+    # They have exited, and nothing falls, with the next netiod neither.
+    daemon.stop()
+    away = exporter.until(lambda s: one(s, "netio_up") == 0)
+    assert by_selector(away) == expected
+    again = Daemon(daemon.run_dir)
+    try:
+        exporter.until(lambda s: one(s, "netio_up") == 1)
+        assert by_selector(exporter.scrape()) == expected
+    finally:
+        again.kill()
+    assert "Traceback" not in exporter.end()[1]
+
+
+def test_sums_of_children_that_are_followed(export: Callable[..., Exporter]) -> None:
+    with crowd("child", COUNT, SIZE, "double") as many:
+        exporter = export("--listen", "127.0.0.1:0", "--follow", "--name", "child", many.pid)
+        many.run()
+        found = exporter.until(lambda s: one(s, "netio_sent_bytes_total") == COUNT * SIZE)
+        # The selector wants them by their name, whosever children they are.
+        assert by_selector(found) == {"name=child": COUNT * SIZE}
+
+
+def test_sums_by_selectors_that_were_added(
+    cgroup: Path, daemon: Daemon, traffic: StartTraffic, export: Callable[..., Exporter]
+) -> None:
+    alices, bobs = traffic("unix_pair", uid=ALICE), traffic("unix_pair", uid=BOB)
+    (cgroup / "cgroup.procs").write_text(str(bobs.pid))
+    comm = Path(f"/proc/{bobs.pid}/comm").read_text().strip()
+    add = ("add", "--name", comm)
+    assert daemon.ctl(*add, uid=ALICE).returncode == 0
+    assert daemon.ctl("add", "--cgroup", str(cgroup), "--user", BOB).returncode == 0
+    exporter = export("--listen", "127.0.0.1:0")
+    wanted = {f"name={comm}": 10, f"cgroup=/{cgroup.name}": 10, f"user={BOB}": 10}
+    alices.run()
+    bobs.run()
+    # What alice added is of her own processes.
+    exporter.until(lambda s: by_selector(s) == wanted)
+    assert daemon.ctl("remove", "--name", comm, uid=ALICE).returncode == 0
+    assert by_selector(exporter.scrape())[f"name={comm}"] == 10
 
 
 # --- the dashboard --------------------------------------------------------------------------------
@@ -253,7 +329,7 @@ def test_the_dashboard_asks_for_what_there_is(
             expressions.append(f"sum by ({found[2]}) ({found[1]})")
     assert len(expressions) > 20
     working = traffic("unix_pair")
-    assert daemon.ctl("add", working.pid).returncode == 0
+    assert daemon.ctl("add", working.pid, "--user", "root").returncode == 0
     there = names_and_labels(export("--listen", "127.0.0.1:0").scrape())
     for expression in expressions:
         used = list(selectors(expression))
@@ -267,8 +343,10 @@ def test_the_dashboard_asks_for_what_there_is(
     page = (TOP / "docs" / "PROMETHEUS.md").read_text()
     named = set(re.findall(r"`(netio_\w+)`", page))
     # One family stands for those that have the same five.
-    shown = {re.sub("_(cgroup|program|user)_", "_process_", name) for name in there}
-    assert {re.sub("_(cgroup|program|user)_", "_process_", name) for name in named} == shown
+    shown = {re.sub("_(cgroup|program|user|selector)_", "_process_", name) for name in there}
+    assert {
+        re.sub("_(cgroup|program|user|selector)_", "_process_", name) for name in named
+    } == shown
     for panel in panels:
         for target in panel["targets"]:
             known = there[next(selectors(target["expr"]))[0]]
@@ -304,20 +382,22 @@ def test_otlp(daemon: Daemon, traffic: StartTraffic, export: Callable[..., Expor
         stack.callback(receiver.kill)
         assert receiver.stdout is not None
         url = receiver.stdout.readline().strip()
-        working = traffic("udp_echo")
-        assert daemon.ctl("add", working.pid).returncode == 0
+        working = traffic("udp_echo", uid=ALICE)
+        assert daemon.ctl("add", working.pid, "--user", ALICE).returncode == 0
         said = working.run()
         # Within its time there is just the last export, which the end makes it send.
         exporter = export(f"--otlp={url}", python=str(VENV), OTEL_METRIC_EXPORT_INTERVAL="3600000")
-        assert exporter.said == f"sending to {url}; Ctrl+C ends\n"
+        assert exporter.said == f"sending to {url} for all that are watched or added; Ctrl+C ends\n"
         assert exporter.end() == (0, "")
         received = json.loads(receiver.stdout.readline())
     assert received["resource"]["service.name"] == "netio"
     points = {(p["name"], p["labels"].get("pid")): p for p in received["points"]}
     own = points["netio.process.sent", str(working.pid)]
     assert (own["value"], own["unit"], own["monotonic"]) == (said["sent"], "By", True)
-    assert own["labels"]["user"] == "root"
+    assert own["labels"]["user"] == str(ALICE)
     assert points["netio.received", None]["value"] == said["recv"]
+    chose = points["netio.selector.sent", None]
+    assert (chose["value"], chose["labels"]) == (said["sent"], {"selector": f"user={ALICE}"})
     assert points["netio.up", None] == {
         "name": "netio.up",
         "unit": "",

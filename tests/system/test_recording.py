@@ -138,6 +138,34 @@ def test_a_recording_goes_on_when_the_disk_is_full_as_far_as_it_can(
     assert sum(o["type"] == "event" for o in objects(daemon, record.path)) > 1000
 
 
+def test_all_files_of_a_recording_are_shown(
+    daemon: Daemon, traffic: StartTraffic, tmp_path: Path
+) -> None:
+    one = traffic("stream", 40_000)
+    record = Record(daemon, tmp_path / "r", "--max-size", "64K", "--max-files", 90, one.pid)
+    said = one.run()
+    one.end()
+    status, err = record.finish(None)
+    assert status == 0, err
+    files = sorted(os.listdir(tmp_path))
+    assert len(files) > 2
+    shown = objects(daemon, record.path, "--summary")
+    assert sum(each["type"] == "event" for each in shown) == said["events"]
+    assert shown[-1]["total"]["sent_bytes"] == said["sent"]
+    (total,) = daemon.json("summary", "--from", record.path)
+    assert total["total"] == shown[-1]["total"]
+    done = daemon.ctl("report", record.path, "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)["events"]) == (0, said["events"])
+    # As when part of them was copied elsewhere.
+    *_, newest = objects(daemon, record.path, "--from", f"{record.path}.1", "--summary")
+    assert 0 < newest["total"]["send_ops"] < shown[-1]["total"]["send_ops"]
+    (tmp_path / "r.1").unlink()
+    gap = daemon.ctl("summary", "--json", "--from", record.path)
+    (line,) = gap.stderr.splitlines()
+    assert (gap.returncode, line.startswith("netioctl: a file is missing between")) == (1, True)
+    assert json.loads(gap.stdout)["total"] == total["total"]
+
+
 @pytest.mark.faults
 def test_a_recording_outlives_the_broker(
     daemon: Daemon, traffic: StartTraffic, tmp_path: Path

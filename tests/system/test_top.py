@@ -131,6 +131,24 @@ def test_a_session_of_someone_who_looks_around(traffic: StartTraffic, start: Sta
     assert screen.end("q") == 0
 
 
+def test_where_pgrep_finds_nothing_it_says_what_it_shows(
+    daemon: Daemon, traffic: StartTraffic, start: Start
+) -> None:
+    said = "no PID given: these are all that are watched or added"
+    (nothing,) = [daemon.ctl("top", "--once")]
+    assert (nothing.returncode, nothing.stdout) == (1, "")
+    assert "nothing that you may see is watched or added" in nothing.stderr
+    one = traffic("unix_pair")
+    assert daemon.ctl("add", one.pid).returncode == 0
+    every = daemon.ctl("top", "--once")
+    assert (every.returncode, every.stderr) == (0, f"{said}\n")
+    assert str(one.pid) in every.stdout
+    assert said not in daemon.ctl("top", "--once", one.pid).stderr
+    screen = start()
+    screen.until(said)
+    assert screen.end("q") == 0
+
+
 def test_children_that_are_followed_stand_below_their_parent(
     traffic: StartTraffic, start: Start
 ) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netioctl.answers import Held, Process, Totals
-from netioctl.exporter.accounts import OTHER, REMEMBERED, ZERO, Accounts, Counters, plus
+from netioctl.exporter.accounts import OTHER, REMEMBERED, SETTLE, ZERO, Accounts, Counters, plus
+from netioctl.exporter.origins import Choice
 from netioctl.procfs import NOWHERE, Place, unit
 
 MOST = 3
@@ -40,6 +41,14 @@ class World:
             )
             for pid, p in self.processes.items()
         ]
+
+    def choice(self) -> Choice:
+        """One selector wants all, one every second process; both were there before them."""
+
+        def of(row: Held) -> dict[str, float]:
+            return {"all": 0.0, "name=even": 0.0} if row.process.pid % 2 == 0 else {"all": 0.0}
+
+        return Choice(("all", "name=even"), of)
 
     def do(self, what: str, pid: int, amount: int) -> None:
         self.fresh += 1
@@ -85,6 +94,7 @@ def test_every_byte_is_in_each_family_once(actions: list[tuple[str, int, int]]) 
     world = World()
     accounts = world.accounts
     groups = (accounts.cgroups, accounts.programs, accounts.users)
+    choice, chosen = world.choice(), accounts.selectors.sums
     seen: dict[Any, Counters] = {}
     for what, pid, amount in actions:
         if what != "look":
@@ -92,8 +102,11 @@ def test_every_byte_is_in_each_family_once(actions: list[tuple[str, int, int]]) 
             continue
         before = [dict(group.sums) for group in groups]
         total, other = accounts.total, accounts.other
-        accounts.take(world.rows())
+        wanted = dict(chosen)
+        accounts.take(world.rows(), choice)
         more = increases({(): total}, {(): accounts.total})
+        assert chosen["all",] == accounts.total
+        assert all(n >= o for key in wanted for n, o in zip(chosen[key], wanted[key]))
         assert all(new >= old for new, old in zip(accounts.total, total))
         for group, old in zip(groups, before):
             assert increases(old, group.sums) == more
@@ -132,6 +145,54 @@ def test_a_process_that_was_out_of_sight_for_a_moment_is_not_counted_twice() -> 
     world.now += REMEMBERED
     world.accounts.take(rows)
     assert world.accounts.total.sent_bytes == 100
+
+
+def test_a_process_is_in_the_sums_of_each_selector_that_wants_it() -> None:
+    world = World()
+    for pid in (1, 2):
+        world.do("begin", pid, 0)
+    world.accounts.take(world.rows(), world.choice())
+    assert {s.sent_bytes for s in world.accounts.selectors.sums.values()} == {0}
+    for pid in (1, 2):
+        world.do("move", pid, pid * 100)
+    world.accounts.take(world.rows(), world.choice())
+    for pid in (1, 2):
+        world.do("detach", pid, 0)
+    world.accounts.take(world.rows(), world.choice())
+    sums = world.accounts.selectors.sums
+    assert (sums["all",].sent_bytes, sums["name=even",].sent_bytes) == (300, 200)
+
+
+def test_what_moved_before_it_was_known_who_wants_it_counts_and_nothing_of_long_ago() -> None:
+    world = World()
+    world.do("begin", 1, 0)
+    known: dict[str, float] = {}
+    choice = Choice(("name=x",), lambda _row: known)
+    for now, amount in ((0.0, 1000), (SETTLE, 100), (SETTLE + 0.5, 10)):
+        world.now = now
+        world.do("move", 1, amount)
+        world.accounts.take(world.rows(), choice)
+    known["name=x"] = world.now + 0.5
+    world.now += 20
+    world.do("move", 1, 1)
+    world.accounts.take(world.rows(), choice)
+    assert world.accounts.selectors.sums["name=x",].sent_bytes == 111
+
+
+def test_selectors_have_no_more_series_than_others() -> None:
+    world = World()
+    world.do("begin", 1, 0)
+    world.do("move", 1, 5)
+    names = tuple(f"name={n}" for n in range(MOST + 2))
+    choice = Choice(names, lambda _row: {names[-1]: 0.0})
+    world.accounts.take(world.rows(), choice)
+    sums = world.accounts.selectors.sums
+    assert set(sums) == {*((name,) for name in names[:MOST]), (OTHER,)}
+    assert sums[OTHER,].sent_bytes == 5
+    # What is not asked for any more makes room.
+    world.do("move", 1, 7)
+    world.accounts.take(world.rows(), choice._replace(labels=names[-1:]))
+    assert sums[names[-1],].sent_bytes == 7
 
 
 def test_the_busiest_have_series_of_their_own() -> None:

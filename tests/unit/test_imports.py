@@ -30,6 +30,7 @@ LAYERS = (
     ("netioctl.completion", "netioctl.shells"),
     ("netioctl.output", "netioctl.watching", "netioctl.filters", "netioctl.resolve"),
     ("netioctl.launch",),
+    ("netioctl.polled", "netioctl.leasing"),
     ("netioctl.session", "netioctl.doctor"),
     ("netioctl.recording", "netioctl.exporter", "netioctl.aio"),
     ("netioctl.report",),
