@@ -34,7 +34,18 @@ struct op {
 	u64 ops;
 	u32 call;
 	u32 dir;
+	u32 error;		/* errno; then it moved no bytes and is no operation */
 };
+
+/* That there is nothing yet, or no room yet, is no failure; from 512 on no process sees them. */
+#define EAGAIN 11
+#define EINPROGRESS 115
+#define ERESTARTSYS 512
+
+static __always_inline u32 error_of(long ret)
+{
+	return ret < 0 && ret > -ERESTARTSYS && ret != -EAGAIN && ret != -EINPROGRESS ? -ret : 0;
+}
 
 static __always_inline u16 swap16(u16 v)
 {
@@ -455,7 +466,7 @@ static __always_inline void emit(struct proc *proc, struct conn *conn, struct op
 	e->lost = proc->lost;
 	e->dir = op->dir;
 	e->call = op->call;
-	e->pad = 0;
+	e->error = op->error;
 	events.ringbuf_submit(e, 0);
 }
 
@@ -474,7 +485,7 @@ static __always_inline int account_to(struct proc *proc, u64 wanted, struct sock
 	struct conn *conn;
 	u32 epoch;
 
-	if (!op->bytes)
+	if (!op->bytes && !(op->error && wanted & NETIO_FILTER_ERRORS))
 		return 0;
 	if (head->family == AF_NETLINK && !configured(NETIO_CONFIG_NETLINK))
 		return 0;

@@ -35,16 +35,22 @@
 #define NETIO_FILTER_STREAM 2
 /* Its children are counted, too, from their first byte, and theirs. */
 #define NETIO_FILTER_FOLLOW 4
+/* Operations that fail are events, too. */
+#define NETIO_FILTER_ERRORS 8
 
 /* What a selector goes by. */
 #define NETIO_SELECT_NAME 0
 #define NETIO_SELECT_USER 1
 #define NETIO_SELECT_ALL 2
 #define NETIO_SELECT_CGROUP 3
+/* Of no process: who goes by a path, and what each cgroup of that path gets. */
+#define NETIO_SELECT_PATH 4
 /* Owner of a selector that may choose anybody's processes. */
 #define NETIO_ANYONE 4294967295
 /* Levels of cgroups that selectors can name: 1 is just below the root. */
 #define NETIO_CGROUP_LEVELS 12
+/* Users that can go by one path at once, owner1 and so on of struct path_owners. */
+#define NETIO_PATH_OWNERS 8
 
 /* Kinds of records in the meta ring. */
 #define NETIO_META_CONN 1
@@ -52,6 +58,7 @@
 #define NETIO_META_EXIT 3
 #define NETIO_META_COMM 4
 #define NETIO_META_CHOSEN 5
+#define NETIO_META_CGROUP 6
 
 /* Indices of the stats array. */
 #define NETIO_STAT_EVENTS_LOST 0
@@ -70,7 +77,10 @@
 #define NETIO_CONFIG_SELECT 3
 #define NETIO_CONFIG_COUNT 4
 
-/* One operation on a socket: a record of the events ring. */
+/*
+ * One operation on a socket: a record of the events ring. One that failed moved nothing and counts
+ * nowhere; those are told where NETIO_FILTER_ERRORS asks for them.
+ */
 struct event {
 	u64 time;		/* ns, CLOCK_MONOTONIC, when the operation ended */
 	u32 tgid;		/* process, as the daemon's PID namespace numbers it */
@@ -80,7 +90,7 @@ struct event {
 	u32 lost;		/* events of this process lost before this one, modulo 2^32 */
 	u8 dir;			/* NETIO_DIR_* */
 	u8 call;		/* NETIO_CALL_* */
-	u16 pad;		/* 0 */
+	u16 error;		/* errno of an operation that failed; 0: it did not */
 };
 
 /* Key of the processes that have exited, and part of every connection's key. */
@@ -107,7 +117,7 @@ struct proc {
 
 /* Key of the map selectors. */
 struct selector_key {
-	u8 value[16];		/* name, NUL-padded; or a number, u64: uid, id of a cgroup */
+	u8 value[16];		/* name, NUL-padded; or a number, u64: uid, id of a cgroup, of a path */
 	u32 kind;		/* NETIO_SELECT_* */
 	u32 owner;		/* uid whose processes alone are meant, or NETIO_ANYONE */
 };
@@ -118,6 +128,25 @@ struct selector {
 	u32 added;		/* 1: it stays without viewers */
 	u32 uid;		/* who added it */
 	u32 level;		/* of a cgroup; else 0 */
+	u64 path;		/* number of the path that a cgroup is chosen by; 0: by its id alone */
+};
+
+/* Key of the map cgroup_paths. */
+struct cgroup_path {
+	u8 path[256];		/* from the root of cgroup2, "/system.slice/nginx.service", NUL-padded */
+};
+
+/* Value of the map cgroup_paths: whose selectors go by that path. */
+struct path_owners {
+	u64 number;		/* short name of the path: of one path alone as long as the kernel runs */
+	u32 owner1;		/* struct selector_key's; 0: nobody, as in all these */
+	u32 owner2;		/* likewise */
+	u32 owner3;		/* likewise */
+	u32 owner4;		/* likewise */
+	u32 owner5;		/* likewise */
+	u32 owner6;		/* likewise */
+	u32 owner7;		/* likewise */
+	u32 owner8;		/* likewise */
 };
 
 /* Who added a process: value of the map holds, by proc_key. Written and read by user space only. */
@@ -252,4 +281,12 @@ struct meta_chosen {
 	u64 cgroup10;		/* likewise */
 	u64 cgroup11;		/* likewise */
 	u64 cgroup12;		/* likewise */
+};
+
+/* Meta ring, NETIO_META_CGROUP: a cgroup was made whose path selectors go by. */
+struct meta_cgroup {
+	u32 kind;		/* NETIO_META_CGROUP */
+	u32 pad;		/* 0 */
+	u64 path;		/* struct path_owners' number */
+	u64 id;			/* of the cgroup */
 };

@@ -67,13 +67,32 @@ struct cred {
 	u32 fsuid;		/* include/linux/cred.h */
 };
 
+struct cgroup_root {
+	int hierarchy_id;	/* include/linux/cgroup-defs.h; 0: cgroup2 */
+};
+
+struct kernfs_node {
+	u64 id;			/* include/linux/kernfs.h; a cgroup's own id */
+};
+
+struct cgroup {
+	u32 level;		/* include/linux/cgroup-defs.h; 0: the root */
+	u64 ancestor_ids[13];	/* include/linux/cgroup-defs.h; optional: before 6.1; by level */
+	struct kernfs_node *kn;	/* include/linux/cgroup-defs.h */
+	struct cgroup_root *root;	/* include/linux/cgroup-defs.h */
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;	/* include/linux/cgroup-defs.h; the one of cgroup2 */
+};
+
 struct task_struct {
 	void *stack;		/* include/linux/sched.h */
 	int pid;		/* include/linux/sched.h; of the thread */
 	int tgid;		/* include/linux/sched.h */
 	u64 start_boottime;	/* include/linux/sched.h; ns */
 	struct cred *real_cred;	/* include/linux/sched.h */
-	void *cgroups;		/* include/linux/sched.h; another one in another cgroup */
+	struct css_set *cgroups;	/* include/linux/sched.h; another one in another cgroup */
 	struct task_struct *group_leader;	/* include/linux/sched.h */
 	struct files_struct *files;	/* include/linux/sched.h */
 	struct signal_struct *signal;	/* include/linux/sched.h */

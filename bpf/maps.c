@@ -43,6 +43,9 @@ BPF_HASH(elsewhere, u32, u32, 2 * NETIO_MAX_PIDS);
  */
 BPF_HASH(claims, u32, u32, NETIO_CELLS);
 BPF_HASH(selectors, struct selector_key, struct selector, NETIO_MAX_SELECTORS);
+/* Paths that selectors go by, and by number the id of the cgroup that was last made there. */
+BPF_HASH(cgroup_paths, struct cgroup_path, struct path_owners, NETIO_MAX_PATHS);
+BPF_HASH(cgroup_ids, u64, u64, NETIO_MAX_PATHS);
 /* Processes that no selector chooses: netiod's own, and viewers that selectors choose for. */
 BPF_HASH(passed_over, u32, u32, NETIO_MAX_PASSED_OVER);
 /* Processes that no selector wants, so that they need not be asked about at each operation. */

@@ -64,21 +64,18 @@ static __always_inline void set_unwanted(u32 tgid, u64 select, struct task_struc
 
 /*
  * What is to be done for a process, NETIO_FILTER_*; 0: nothing. With NETIO_FILTER_ASK only
- * counted() can tell, and until then all is to be found out that might be needed.
+ * choose() can tell, and until then all is to be found out that might be needed.
  */
 static __always_inline u64 filter_of(u32 tgid)
 {
 	u64 flags = in_filter(tgid), select;
 
-#ifndef NETIO_CHOOSES
-	return flags;
-#endif
 	if (flags)
 		return flags;
 	select = configured(NETIO_CONFIG_SELECT);
 	if (!select || is_unwanted(tgid, select, this_leader()))
 		return 0;
-	return NETIO_FILTER_ASK | NETIO_FILTER_STREAM;
+	return NETIO_FILTER_ASK | NETIO_FILTER_STREAM | NETIO_FILTER_ERRORS;
 }
 
 /* The cell at `index` if it is this process's. */
@@ -109,11 +106,6 @@ static __always_inline struct proc *proc_of(u32 tgid)
 }
 
 /*
- * Choosing takes more of the verifier than back-ends of many or of large programs have left, and a
- * helper that older kernels lack: the loader says with which it goes.
- */
-#ifdef NETIO_CHOOSES
-/*
  * `owner`: whose all its uids are, or NETIO_ANYONE. Read by a helper, which takes NULL for nothing:
  * a branch for each of so many look-ups would be more ways than the verifier goes.
  */
@@ -140,9 +132,24 @@ static __always_inline u32 owner_of(struct cred *cred)
 	       ? NETIO_ANYONE : uid;
 }
 
+/*
+ * The id of the cgroup of cgroup2 that the current process is in, or below, at `level`; 0: it is
+ * not that deep. Before 5.15 no helper tells it to programs like these, and by 6.1 it is nowhere
+ * to be read.
+ */
+#ifdef NETIO_LACKS_cgroup_ancestor_ids
+#define CGROUP_OF(task) NULL
+#define ANCESTOR(cgroup, level) bpf_get_current_ancestor_cgroup_id(level)
+#else
+#define CGROUP_OF(task) READ(READ((task)->cgroups)->dfl_cgrp)
+#define ANCESTOR(cgroup, at) \
+	((at) <= READ((cgroup)->level) ? READ((cgroup)->ancestor_ids[at]) : 0)
+#endif
+
 /* What selectors want of the current process, NETIO_FILTER_*. */
 static __always_inline u64 selected(struct task_struct *leader, u32 tgid)
 {
+	struct cgroup *cgroup = CGROUP_OF(leader);
 	struct cred *cred = READ(leader->real_cred);
 	struct selector_key key = {};
 	u32 owner = owner_of(cred);
@@ -162,7 +169,7 @@ static __always_inline u64 selected(struct task_struct *leader, u32 tgid)
 	key.kind = NETIO_SELECT_CGROUP;
 	for (u32 level = 1; level <= NETIO_CGROUP_LEVELS; level++) {
 		asm volatile("" : "+r"(level));
-		*(u64 *)key.value = bpf_get_current_ancestor_cgroup_id(level);
+		*(u64 *)key.value = ANCESTOR(cgroup, level);
 		flags |= wanted_by(&key, owner, &found);
 	}
 	return flags;
@@ -174,6 +181,7 @@ static __always_inline void tell_chosen(struct task_struct *leader, struct proc 
 					u32 parent)
 {
 	struct meta_chosen *m = meta.ringbuf_reserve(sizeof(struct meta_chosen));
+	struct cgroup *cgroup = CGROUP_OF(leader);
 	struct cred *cred = READ(leader->real_cred);
 
 	if (!m) {
@@ -195,7 +203,7 @@ static __always_inline void tell_chosen(struct task_struct *leader, struct proc 
 	m->suid = READ(cred->suid);
 	m->fsuid = READ(cred->fsuid);
 	bpf_probe_read_kernel_str(m->comm, sizeof(m->comm), leader->comm);
-#define LEVEL(n) m->cgroup##n = bpf_get_current_ancestor_cgroup_id(n)
+#define LEVEL(n) m->cgroup##n = ANCESTOR(cgroup, n)
 	LEVEL(1);
 	LEVEL(2);
 	LEVEL(3);
@@ -248,13 +256,13 @@ static __always_inline struct proc *begin(struct task_struct *leader, u32 tgid, 
 }
 
 /*
- * The cell of the current process, NULL if it is not counted; `wanted`: what filter_of() said.
+ * The cell of the current process, NULL if it is not to be counted; `wanted`: what filter_of() said.
  *
  * Selectors are asked once about each process, and again after each change of theirs or of its
  * name. One that was chosen, and that the broker is about to put into the filter, goes by the
  * flags in its cell.
  */
-static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
+static __always_inline struct proc *choose(u32 tgid, u64 *wanted)
 {
 	u64 select = configured(NETIO_CONFIG_SELECT), flags;
 	struct proc *proc = proc_of(tgid);
@@ -285,10 +293,41 @@ static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
 		tell_chosen(leader, proc, tgid, 0);
 	return proc;
 }
-#else
+
+/*
+ * When it is chosen. Choosing takes more of the verifier than programs that account have left where
+ * they are many or large: there (NETIO_CHOOSES_FIRST, by the loader) it is done by those that note
+ * the beginning of an operation, elsewhere by those that count it, whose process is known then to
+ * have moved bytes.
+ *
+ * begins(): whether an operation of the current process is to be noted.
+ * counted(): the cell to count it in, NULL if it is not to be counted.
+ */
+#ifdef NETIO_CHOOSES_FIRST
+static __always_inline int begins(u32 tgid, u64 wanted)
+{
+	return !!choose(tgid, &wanted);
+}
+
 static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
 {
-	return proc_of(tgid);
+	struct proc *proc = proc_of(tgid);
+
+	/* Found out anew, lest the verifier goes all ways up to here once for each answer. */
+	*wanted = in_filter(tgid);
+	if (proc && !*wanted)
+		*wanted = proc->flags;
+	return *wanted ? proc : NULL;
+}
+#else
+static __always_inline int begins(u32 tgid, u64 wanted)
+{
+	return 1;
+}
+
+static __always_inline struct proc *counted(u32 tgid, u64 *wanted)
+{
+	return choose(tgid, wanted);
 }
 #endif
 
@@ -382,7 +421,6 @@ RAW_TRACEPOINT_PROBE(sched_process_exit)
 	return 0;
 }
 
-#ifdef NETIO_CHOOSES
 /* A process is made (args: parent, child), and does not run yet. */
 RAW_TRACEPOINT_PROBE(sched_process_fork)
 {
@@ -410,7 +448,6 @@ RAW_TRACEPOINT_PROBE(sched_process_fork)
 		tell_chosen(child, proc, tgid, parent_tgid);
 	return 0;
 }
-#endif
 
 /*
  * A process takes another name: execve(2) and prctl(PR_SET_NAME) (args: task, comm). Selectors

@@ -92,18 +92,20 @@ class Held(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A selector that was added; `added_by`: uid, `kind`, `value` and `level` as in Selector."""
+    """A selector that was added; `added_by`: uid; the rest is as in Selector."""
 
     kind: str
     value: str | int | None
     level: int | None
     added_by: int
     follow: bool
+    path: str | None = None
 
     @property
     def label(self) -> str:
-        """As it would be given: `--name nginx`; of a cgroup only its id is known."""
-        value = "" if self.value is None else f" {self.value}"
+        """As it would be given: `--name nginx`; of a cgroup without a path only its id is known."""
+        shown = self.value if self.path is None else self.path
+        value = "" if shown is None else f" {shown}"
         return f"--{self.kind}{value}" + " --follow" * self.follow
 
 
@@ -243,6 +245,7 @@ def standing(value: Any) -> Standing:
         optional(item, "level", integer),
         integer(item, "added_by"),
         boolean(item, "follow"),
+        optional(item, "path", text),
     )
 
 

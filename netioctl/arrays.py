@@ -17,7 +17,8 @@ def columns(events: Events) -> dict[str, np.ndarray[Any, Any]]:
 
     `time` (datetime64[ns], UTC), `pid`, `comm` (not safe for a terminal), `tid`, `dir` (`send` or
     `recv`), `call` (as the kernel names it; None: unknown), `bytes`, `conn` (what
-    Session.connection takes; 0: the connection has no row).
+    Session.connection takes; 0: the connection has no row), `error` (errno of an operation that
+    failed; 0: it did not).
     """
     known = layout.load()
     record = np.frombuffer(events.data, layout.dtype(known.structs["event"]), events.number)
@@ -32,6 +33,7 @@ def columns(events: Events) -> dict[str, np.ndarray[Any, Any]]:
         "call": _named(record["call"], calls),
         "bytes": record["bytes"].astype(np.int64),
         "conn": record["conn"].astype(np.int64),
+        "error": record["error"].astype(np.int64),
     }
 
 

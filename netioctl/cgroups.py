@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -27,18 +27,30 @@ _RUNTIMES = (
 #: Seconds that one of them may take.
 _PATIENCE = 5.0
 _ID = re.compile(r"[0-9a-f]{12,64}")
+#: Bytes of a path by which netiod can choose.
+_PATH = 254
+#: The inode number of the root of all cgroups, which a cgroup namespace hides.
+_ROOT = 1
 
 
 class Cgroup(NamedTuple):
-    """A cgroup: its id in the kernel, its depth below the root (1: just below), its path there."""
+    """A cgroup: its id in the kernel (0: there is none now), its depth below the root (1: just
+    below), its path there."""
 
     id: int
     level: int
     path: str
 
+    @property
+    def kernel_path(self) -> str | None:
+        """The path as the kernel has it, if that can be known and netiod can choose by it."""
+        known = len(os.fsencode(self.path)) <= _PATH and os.stat(_root()).st_ino == _ROOT
+        return self.path if known else None
 
-def by_path(path: str) -> Cgroup | None:
+
+def by_path(path: str, *, there: bool = True) -> Cgroup | None:
     """The cgroup `path`, from the root of the hierarchy or as a directory; None: there is none.
+    Without `there` also one that is still to be made, where netiod can choose by its path.
 
     Raises:
         UsageError: the root is meant, or there is no cgroup2 hierarchy.
@@ -48,23 +60,37 @@ def by_path(path: str) -> Cgroup | None:
     directory = real if _below(real, root) else os.path.normpath(f"{root}/{path}")
     if directory == root:
         raise UsageError("every process is below the root cgroup: --all watches all")
-    return _cgroup(root, directory) if _below(directory, root) else None
+    if not _below(directory, root):
+        return None
+    found = _cgroup(root, directory)
+    if found is None and not there and not os.path.lexists(directory):
+        place = directory[len(root) :]
+        later = Cgroup(0, place.count("/"), place)
+        return later if later.kernel_path else None
+    return found
 
 
-def by_unit(unit: str) -> list[Cgroup]:
-    """The cgroups of a systemd unit, of every manager that runs one of that name.
+def now(path: str) -> int | None:
+    """The id of the cgroup at a kernel_path; None: there is none."""
+    found = _cgroup(_root(), _root() + path)
+    return None if found is None else found.id
+
+
+def by_unit(unit: str, known: Collection[str] = ()) -> list[Cgroup]:
+    """The cgroups of a systemd unit, of every manager that runs one of that name, or those of
+    these `known` paths that are its.
 
     Raises:
         UsageError: there is no cgroup2 hierarchy.
     """
     name = unit if unit.endswith(_UNITS) else f"{unit}.service"
     # systemd escapes what would be a path, but nothing keeps people from typing one.
-    return [] if "/" in name else list(_search(lambda found: found == name))
+    return [] if "/" in name else list(_search(lambda found: found == name, known))
 
 
-def by_container(name: str) -> list[Cgroup]:
+def by_container(name: str, known: Collection[str] = ()) -> list[Cgroup]:
     """The cgroups of a container, by its name or (the beginning of) its id, or of a Kubernetes pod
-    by its uid.
+    by its uid; `known` as in by_unit().
 
     Raises:
         UsageError: there is no cgroup2 hierarchy.
@@ -78,7 +104,7 @@ def by_container(name: str) -> list[Cgroup]:
             pattern = re.compile(rf"(?:kubepods.*-)?pod(?:{ident}|{pod})(?:\.slice)?")
         else:
             continue
-        if found := list(_search(partial(_fits, pattern))):
+        if found := list(_search(partial(_fits, pattern), known)):
             return found
     return []
 
@@ -150,9 +176,12 @@ def _cgroup(root: str, directory: str) -> Cgroup | None:
     return Cgroup(found.st_ino, path.count("/"), path)
 
 
-def _search(wanted: Callable[[str], bool]) -> Iterator[Cgroup]:
-    """The topmost cgroups whose name is `wanted`."""
+def _search(wanted: Callable[[str], bool], known: Collection[str]) -> Iterator[Cgroup]:
+    """The cgroups of `known` paths whose name is `wanted`; else the topmost there are."""
     root = _root()
+    if kept := [path for path in known if wanted(path.rpartition("/")[2])]:
+        yield from (Cgroup(now(path) or 0, path.count("/"), path) for path in kept)
+        return
     for directory, below, _files in os.walk(root):
         for name in list(below):
             if wanted(name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -33,12 +33,17 @@ class Named(NamedTuple):
 
 
 def selectors(
-    named: Named, *, must_match: bool = True, wait: Callable[[str], None] | None = None
+    named: Named,
+    *,
+    must_match: bool = True,
+    wait: Callable[[str], None] | None = None,
+    known: Collection[str] | None = None,
 ) -> tuple[Selector, ...]:
     """The selectors for what is named.
 
     With `must_match` a process must be there for each. With `wait` what is not there yet is waited
-    for; it is called with what to say about that.
+    for; it is called with what to say about that. With `known`, the paths that selectors have gone
+    by so far, the cgroups need not be there any more.
 
     Raises:
         NotChosen: there is no such user, cgroup, unit or container, or no process that matches.
@@ -53,15 +58,19 @@ def selectors(
         found.append(Selector("user", uid, f"--user {user}"))
         _check(found[-1], partial(_has_processes, uid), must_match, wait)
     for option, values, look in (
-        ("--cgroup", named.cgroups, _by_path),
-        ("--unit", named.units, cgroups.by_unit),
-        ("--container", named.containers, cgroups.by_container),
+        ("--cgroup", named.cgroups, partial(_by_path, there=wait is None and known is None)),
+        ("--unit", named.units, partial(cgroups.by_unit, known=known or ())),
+        ("--container", named.containers, partial(cgroups.by_container, known=known or ())),
     ):
         for value in values:
             there = _find(partial(look, value), option, value, wait)
             label = f"{option} {value}"
-            found += [Selector("cgroup", each.id, label, each.level) for each in there]
-            _check(found[-1], partial(_any_populated, there), must_match, wait)
+            found += [
+                Selector("cgroup", each.id or None, label, each.level, each.kernel_path)
+                for each in there
+            ]
+            if any(each.id for each in there):
+                _check(found[-1], partial(_any_populated, there), must_match, wait)
     if named.all:
         found.append(Selector("all", None, "--all"))
     return tuple(found)
@@ -117,8 +126,8 @@ def _uid(user: str) -> int:
         raise NotChosen(f"no such user: {user}") from None
 
 
-def _by_path(path: str) -> list[cgroups.Cgroup]:
-    found = cgroups.by_path(path)
+def _by_path(path: str, *, there: bool) -> list[cgroups.Cgroup]:
+    found = cgroups.by_path(path, there=there)
     return [] if found is None else [found]
 
 
@@ -132,11 +141,14 @@ def _find(
     value: str,
     wait: Callable[[str], None] | None,
 ) -> list[cgroups.Cgroup]:
-    found = look()
-    if found:
-        return found
     kind = {"--cgroup": "cgroup", "--unit": "unit with processes", "--container": "container"}
     what = f"no such {kind[option]}: {value}"
+    found = look()
+    if found:
+        if wait is not None and not any(each.id for each in found):
+            # The kernel looks out for it.
+            wait(f"{what}; waiting for it")
+        return found
     if wait is None:
         raise NotChosen(f"{what}; --wait waits for it")
     wait(f"{what}; waiting for it, Ctrl+C ends")

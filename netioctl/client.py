@@ -20,7 +20,7 @@ from netioctl.fields import list_
 from netioctl.targets import Selector
 from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.endpoints import Connection
-from netioctl.wire.errors import ConnectionLost, VersionMismatch
+from netioctl.wire.errors import ConnectionLost, UsageError, VersionMismatch
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 #: PIDs in one request, so few that what the answer says of each fits one line.
 PIDS_AT_ONCE = 128
+#: Looks for cgroups that come and go all the time.
+_LOOKS = 5
 _HELLO = {"protocol": PROTOCOL_VERSION, "client": f"netioctl {__version__}"}
 #: What may be asked twice, where the connection ended before the answer to the first came.
 _REPEATABLE = frozenset(("add", "list", "status", "summary", "watch"))
@@ -113,17 +115,20 @@ class Client:
         stream: bool = True,
         selectors: Sequence[Selector] = (),
         follow: bool = False,
+        failed: bool = False,
     ) -> answers.Watched:
         """Attach processes until this client closes; the answer names their stream, if wanted.
 
         Those that `selectors` choose, and with `follow` children of all, come as notifications.
+        With `failed` operations that fail are events, too.
         """
-        more = {"stream": stream, **_more(selectors, follow)}
+        more = {"stream": stream, **_more(selectors, follow, failed)}
         asked = ({**each, **more} for each in _pieces(pids))
         parts = []
         for each in asked:
             parts.append(answers.watched(self._ask("watch", each)))
             self._leases = True
+        self._look_again("watch", more)
         return answers.Watched(
             next((part.endpoint for part in parts if part.endpoint), ""),
             tuple(process for part in parts for process in part.processes),
@@ -201,11 +206,24 @@ class Client:
     def _change(self, method: str, pids: Sequence[int], more: control.Object) -> answers.Changes:
         asked = ({**each, **more} for each in _pieces(pids))
         parts = [answers.changes(self._ask(method, each)) for each in asked]
+        if method == "add":
+            self._look_again(method, more)
         return answers.Changes(
             tuple(process for part in parts for process in part.processes),
             tuple(failure for part in parts for failure in part.errors),
             parts[0].selectors,
         )
+
+    def _look_again(self, method: str, more: control.Object) -> None:
+        """Tell of cgroups that were made between our look and the moment from which the kernel has
+        an eye on their paths."""
+        for _ in range(_LOOKS):
+            stale = [each for each in more.get("selectors", ()) if each.get("path")]
+            news = [each for each in map(_now, stale) if each["value"] and each not in stale]
+            if not news:
+                return
+            more = {**more, "selectors": news}
+            self._ask(method, more)
 
     def _ask(self, method: str, params: control.Object) -> control.Object:
         return self._ask_rows(method, params)[0]
@@ -252,14 +270,28 @@ def _checked(answer: control.Object) -> answers.Hello:
     return found
 
 
-def _more(selectors: Sequence[Selector], follow: bool) -> control.Object:
+def _more(selectors: Sequence[Selector], follow: bool, failed: bool = False) -> control.Object:
     """Params that older daemons do not know are sent only where they are needed."""
     more: control.Object = {}
     if selectors:
-        more["selectors"] = [selector.object for selector in selectors]
+        more["selectors"] = [_now(selector.object) for selector in selectors]
     if follow:
         more["follow"] = True
+    if failed:
+        more["failed"] = True
     return more
+
+
+def _now(selector: control.Object) -> control.Object:
+    """A selector with the cgroup that is at its path now."""
+    if not selector.get("path"):
+        return selector
+    from netioctl import cgroups
+
+    try:
+        return {**selector, "value": cgroups.now(selector["path"])}
+    except UsageError:
+        return selector  # no such hierarchy here: it is another machine's, or another namespace's
 
 
 def _pieces(pids: Sequence[int]) -> Iterator[control.Object]:

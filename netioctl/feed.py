@@ -29,8 +29,11 @@ MOST_STRANGERS, KEEP_STRANGERS = 256, 1.0
 class Feed:
     """Frames by way of `poll`, which is told of the stream's descriptor."""
 
-    def __init__(self, poll: select.poll, layout: int, *, grows: bool = False) -> None:
-        """`layout`: the daemon's fingerprint; `grows`: processes may be added by join().
+    def __init__(
+        self, poll: select.poll, layout: int, *, grows: bool = False, failed: bool = False
+    ) -> None:
+        """`layout`: the daemon's fingerprint; `grows`: processes may be added by join(); `failed`:
+        operations that failed are wanted, too.
 
         Raises:
             LayoutError: it is not ours.
@@ -40,7 +43,7 @@ class Feed:
         self.check(layout)
         self._poll = poll
         self._stream: Stream | None = None
-        self.reader: Reader = Reader()
+        self.reader: Reader = Reader(failed=failed)
         #: What the frames of this lease have there, or a later `replaced`.
         self._epoch = self._replaced = 0
         #: More frames may be there already.

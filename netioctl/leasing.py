@@ -25,13 +25,16 @@ class Leasing(Watching):
             stream=self._want_stream,
             selectors=targets.selectors,
             follow=targets.follow,
+            failed=self._want_failed,
         )
         if not (targets.follow and answer.processes):
             return answer
         # From here on new ones are seen; those of before are looked for, theirs included.
         known = {process.pid for process in answer.processes}
         while below := [pid for pid in children(known) if pid not in known]:
-            more = self._client.watch(below, stream=self._want_stream, follow=True)
+            more = self._client.watch(
+                below, stream=self._want_stream, follow=True, failed=self._want_failed
+            )
             known.update(below)
             # Some may have exited meanwhile, or be another user's.
             answer = answer._replace(

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Session(Polled, Leasing):
     """Watches `targets`, or just PIDs; without `stream`, only their exits and totals.
 
-    `totals`: whether summary() will be asked. Errors are the client's; besides,
+    `totals`: whether summary() will be asked. `failed`: operations that fail are events, too;
+    their `error` is an errno, and they moved no bytes. Raised is what the client raises; besides,
     DaemonUnreachable where the stream stays silent.
     """
 
@@ -51,8 +52,9 @@ class Session(Polled, Leasing):
         *,
         stream: bool = True,
         totals: bool = True,
+        failed: bool = False,
     ) -> None:
-        super().__init__(client, targets, stream=stream, totals=totals)
+        super().__init__(client, targets, stream=stream, totals=totals, failed=failed)
         #: Before the first event, nanoseconds since the epoch.
         self.began = time.time_ns()
         self._finished = False
@@ -72,7 +74,12 @@ class Session(Polled, Leasing):
     def attach(self) -> None:
         """Take the lease; `watched` and `errors` say for which processes that went well."""
         if self._want_stream:
-            self._feed = Feed(self._poll, self._client.server.layout, grows=self._targets.grows)
+            self._feed = Feed(
+                self._poll,
+                self._client.server.layout,
+                grows=self._targets.grows,
+                failed=self._want_failed,
+            )
         answer = self._lease(self._targets.pids)
         self.watched, self.errors = answer.processes, answer.errors
         self.living = {process.pid: process for process in self.watched}

@@ -134,10 +134,12 @@ class Reader:
     answer, before events are shown: the frames that described those were before ours, or lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, failed: bool = False) -> None:
+        """`failed`: operations that failed are wanted, too, where somebody asked for them."""
         known = layout.load()
         record = known.structs["event"]
         self._size = record.size
+        self._failed = failed
         self._fingerprint = known.fingerprint
         at = record.offset("lost")
         self._lost = struct.Struct(f"<{at}xI{record.size - at - 4}x")
@@ -324,11 +326,16 @@ class Reader:
             track.comm = header.comm
             track.name = header.comm.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
         size, begin = self._size, 0
+        others = header.flags & frames.FAILURES and not self._failed
 
         def piece(begin: int, end: int) -> None:
-            if end > begin:
-                part = data[begin * size : end * size]
-                items.append(Events(header.tgid, track.name, header.wall_offset, end - begin, part))
+            part = data[begin * size : end * size]
+            if others:
+                from netioctl.failures import without
+
+                part = without(part)
+            if number := len(part) // size:
+                items.append(Events(header.tgid, track.name, header.wall_offset, number, part))
 
         # The kernel's count only grows, so where the last event knows of no loss, none does.
         last = self._lost.unpack_from(data, (count - 1) * size)[0]

@@ -21,20 +21,24 @@ class Selector(NamedTuple):
     """Which processes are wanted, now and later.
 
     `kind` is `name` (value: task_struct.comm), `user` (effective uid), `cgroup` (id of a cgroup,
-    whose descendants belong to it; `level` is 1 just below the root) or `all` (no value). `label`
-    is how it was given: `--name nginx`.
+    whose descendants belong to it; `level` is 1 just below the root) or `all` (no value). With the
+    `path` of a cgroup, from the root, whatever is made there later is meant too, and `value` may be
+    None. `label` is how it was given: `--name nginx`.
     """
 
     kind: str
     value: str | int | None
     label: str
     level: int | None = None
+    path: str | None = None
 
     @property
     def object(self) -> dict[str, str | int | None]:
         """As the protocol has it."""
         found: dict[str, str | int | None] = {"kind": self.kind, "value": self.value}
-        return found if self.level is None else {**found, "level": self.level}
+        if self.level is not None:
+            found["level"] = self.level
+        return found if self.path is None else {**found, "path": self.path}
 
 
 class Targets(NamedTuple):

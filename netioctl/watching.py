@@ -80,10 +80,12 @@ class Watching:
         *,
         stream: bool,
         totals: bool,
+        failed: bool,
     ) -> None:
         self._client = client
         self._targets = targets if isinstance(targets, Targets) else Targets(tuple(targets))
         self._want_stream, self._want_totals = stream, totals
+        self._want_failed = failed
         self._feed: Feed | None = None
         self._poll = select.poll()
         self._others: list[int] = []

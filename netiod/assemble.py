@@ -46,8 +46,8 @@ class Assembled:
     blind: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     uncounted: int = 0
-    #: Whether its programs can choose processes by themselves.
-    chooses: bool = False
+    #: Whether its programs tell of operations that failed.
+    tells_errors: bool = False
 
     def counts(self, hook: hooks.Hook) -> bool:
         """Whether bytes are not counted when this hook is not run."""
@@ -158,8 +158,8 @@ def _attach(
                 way = ways[part.name]
                 made.blind += way.blind
                 _attach_way(made, way, kernel, id(way) in partial, text, log)
-            made.chooses = backends.chooses(sources)
-            for hook in (*backends.COMMON, *(backends.CHOOSING if made.chooses else ())):
+            made.tells_errors = backends.tells_errors(sources)
+            for hook in backends.COMMON:
                 _attach_hook(made, hook, kernel, text, log)
         except BaseException as error:
             made.close()
@@ -221,7 +221,7 @@ def _attach_hook(
             hook.name,
             why,
             hook.cost,
-            hook.uncounted and hook not in (*backends.COMMON, *backends.CHOOSING),
+            hook.uncounted and hook not in backends.COMMON,
         )
 
 

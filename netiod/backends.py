@@ -157,16 +157,19 @@ COMMON = (
         required=False,
         cost="a process that changes its name keeps the old one on screens",
     ),
-)
-
-#: Attached where processes can be chosen.
-CHOOSING = (
     _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
+    _raw("cgroup_mkdir", required=False, cost="cgroups that are made while they are watched"),
 )
 
 
-def chooses(sources: Collection[str]) -> bool:
-    """Whether programs of these C files can choose processes: see bpf/processes.c."""
+def chooses_first(sources: Collection[str]) -> bool:
+    """Whether programs of these C files choose processes as an operation begins, not when it is
+    counted: see bpf/processes.c."""
+    return "tracepoint.c" not in sources
+
+
+def tells_errors(sources: Collection[str]) -> bool:
+    """Whether programs of these C files tell of operations that failed."""
     return "tracepoint.c" in sources
 
 

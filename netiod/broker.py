@@ -88,6 +88,7 @@ class Broker:
             self.gates,
             self._exited,
             self.selection.chosen,
+            self.selection.cgroup_made,
         )
         # Another epoch than the last broker's: the kernel announces every connection anew.
         self.kernel.configure("EPOCH", self.epoch // 1_000_000 & 0xFFFFFFFF or 1)

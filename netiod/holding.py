@@ -39,6 +39,8 @@ class Holding:
     #: Those of them that want its children, too; and whether who added it does.
     followers: dict[Viewer, None] = field(default_factory=dict)
     add_follows: bool = False
+    #: Those that want operations that failed, too.
+    failures: dict[Viewer, None] = field(default_factory=dict)
     #: Ids of its cgroups that selectors named when it was chosen.
     cgroups: frozenset[int] = frozenset()
     #: The process whose child it is, where it was chosen as such.
@@ -61,8 +63,9 @@ class Holding:
     #: time.monotonic() until which its events are emitted although nobody may want them: after
     #: a restart, so that its viewers can tell how many they have missed.
     emit_until: float | None = None
-    #: Whether its children are chosen as long as that.
+    #: Whether its children are chosen as long as that, and whether failures are emitted.
     followed_before: bool = False
+    failing_before: bool = False
     topic: bytes = b""
 
     def __post_init__(self) -> None:
@@ -82,6 +85,16 @@ class Holding:
         """Whether someone wants its children."""
         before = self.emit_until is not None and self.followed_before
         return bool(self.followers) or self.add_follows or before
+
+    @property
+    def failing(self) -> bool:
+        """Whether someone wants operations that failed."""
+        return bool(self.failures) or (self.emit_until is not None and self.failing_before)
+
+    @property
+    def wishes(self) -> tuple[bool, bool, bool]:
+        """What the kernel side is to do for it beside counting."""
+        return self.streamed, self.followed, self.failing
 
     @property
     def streamed(self) -> bool:

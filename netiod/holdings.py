@@ -48,8 +48,8 @@ class Holdings:
         self._held = Held(max_pids)
         self.guard = guard.Guard(self._revoke)
         constants = kernel.layout.constants
-        self._counted, self._stream, self._follow = (
-            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
+        self._counted, self._stream, self._follow, self._errors = (
+            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW", "ERRORS")
         )
         self.living: dict[int, Holding] = {}
         #: Those whose children are wanted.
@@ -62,7 +62,7 @@ class Holdings:
     def recover(self) -> None:
         """Take up what an earlier broker left in the kernel's maps."""
         self._kernel.recover()
-        left = Recovery(self._kernel, self._ledger, self._stream, self._follow)
+        left = Recovery(self._kernel, self._ledger, self._stream, self._follow, self._errors)
         for holding, changed in left.living():
             if holding.adder is not None:
                 self._count(holding.adder, 1)
@@ -274,30 +274,34 @@ class Holdings:
         *,
         stream: bool,
         follow: bool = False,
+        failed: bool = False,
         how: str = "watch",
     ) -> None:
         """`viewer` watches; with `stream` the kernel emits this process's events from now on, with
-        `follow` it chooses its children."""
-        before = holding.streamed, holding.followed
+        `failed` the operations that fail among them, and with `follow` it chooses its children."""
+        before = holding.wishes
         if viewer not in holding.leases:
             self._count(viewer.caller, 1)
             self._audit.attach(viewer.caller, holding.pid, holding.comm, how)
         holding.leases[viewer] = holding.leases.get(viewer, False) or stream
         if follow:
             holding.followers[viewer] = None
-        if (holding.streamed, holding.followed) != before:
+        if failed:
+            holding.failures[viewer] = None
+        if holding.wishes != before:
             self._filter(holding)
 
     def release(self, viewer: Viewer, holding: Holding, why: str = "left") -> None:
         """`viewer` watches no longer."""
-        before = holding.streamed, holding.followed
+        before = holding.wishes
         if holding.leases.pop(viewer, None) is None:
             return
         holding.followers.pop(viewer, None)
+        holding.failures.pop(viewer, None)
         self._count(viewer.caller, -1)
         self._audit.detach(viewer.caller, holding.pid, holding.comm, why)
         if holding.exited is None:
-            if (holding.streamed, holding.followed) != before:
+            if holding.wishes != before:
                 self._filter(holding)
             self.let_go(holding)
 
@@ -384,6 +388,7 @@ class Holdings:
             return
         wanted = holding.streamed or holding.emit_until is not None
         flags = self._counted | self._stream * wanted | self._follow * holding.followed
+        flags |= self._errors * holding.failing
         if holding.followed:
             self._followed.add(holding)
         else:

@@ -44,6 +44,11 @@ class Kernel:
         )
         self.selector_key, self.selector = structs["selector_key"], structs["selector"]
         self.selectors = Map(fds["map:selectors"], self.selector_key.size, self.selector.size)
+        self.cgroup_path, self.path_owners = structs["cgroup_path"], structs["path_owners"]
+        self.cgroup_paths = Map(
+            fds["map:cgroup_paths"], self.cgroup_path.size, self.path_owners.size
+        )
+        self.cgroup_ids = Map(fds["map:cgroup_ids"], 8, 8)
         self.passed_over = Map(fds["map:passed_over"], 4, 4)
         self.exited = Map(fds["map:exited"], self.proc_key.size, self.proc.size)
         self.holds = Map(fds["map:holds"], self.proc_key.size, self.hold.size)

@@ -37,7 +37,7 @@ MAX_PASSED_OVER = 8192
 #: Processes, by the low bits of their PID, of which is remembered that no selector wants them.
 _UNWANTED = 4096
 #: C files that every back-end needs, in this order; its own come after them.
-_SOURCES = ("maps.c", "processes.c", "core.c", "hooks/regs.h")
+_SOURCES = ("maps.c", "processes.c", "cgroups.c", "core.c", "hooks/regs.h")
 _FILTER_WORDS = (4_194_304 + 16) // 16
 _MAPS = (
     "filter",
@@ -45,6 +45,8 @@ _MAPS = (
     "elsewhere",
     "claims",
     "selectors",
+    "cgroup_paths",
+    "cgroup_ids",
     "passed_over",
     "exited",
     "holds",
@@ -178,7 +180,9 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
         f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
         f"-DNETIO_MAX_PIDS={settings.max_pids}",
         f"-DNETIO_CELLS={number_of_cells(settings.max_pids)}",
-        f"-DNETIO_MAX_SELECTORS={2 * SELECTORS}",
+        # Those of before the broker was replaced as well, and two cgroups of each path.
+        f"-DNETIO_MAX_SELECTORS={6 * SELECTORS}",
+        f"-DNETIO_MAX_PATHS={2 * SELECTORS}",
         f"-DNETIO_MAX_PASSED_OVER={MAX_PASSED_OVER}",
         f"-DNETIO_UNWANTED={_UNWANTED}",
         f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
@@ -190,7 +194,7 @@ def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: 
         *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if kernel.types.has_function(helper)),
         *(["-DNETIO_HAS_atomic_fetch"] if kernel.atomic_fetch else []),
         *kfuncs.cflags(kernel.types, _KNOWN),
-        *(["-DNETIO_CHOOSES"] if backends.chooses(files) else []),
+        *(["-DNETIO_CHOOSES_FIRST"] if backends.chooses_first(files) else []),
         "-Wno-everything",
     ]
     compiled = Unattached(text="\n".join(parts).encode(), cflags=cflags)
@@ -238,7 +242,7 @@ def _describe(
         },
         "counting": [hook.name for hook in found.links if found.counts(hook)],
         "on_demand": [attach.describe(hook) for hook in found.links if hook.on_demand],
-        "chooses": found.chooses,
+        "tells_errors": found.tells_errors,
         "ring_size": settings.ring_size,
         "meta_size": META_RING,
         "cells": number_of_cells(settings.max_pids),

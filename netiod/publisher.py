@@ -32,7 +32,9 @@ _FEW = 8
 #: once a second; who does something that often is not quiet.
 _QUIET = 1.5
 #: Columns of struct event, in 4-byte words.
-_TGID, _CONN, _LOST = 2, 4, 6
+_TGID, _CONN, _LOST, _REST = 2, 4, 6, 7
+#: The largest value of the last word whose upper half, `error`, is 0.
+_NO_ERROR = 0xFFFF
 
 Batch = npt.NDArray[np.uint32]
 Exited = Callable[[Holding], None]
@@ -40,7 +42,7 @@ Exited = Callable[[Holding], None]
 
 class Publisher:
     """Drains both rings. `streams` get each frame, `exited` each holding whose process is gone,
-    `chosen` each struct meta_chosen."""
+    `chosen` each struct meta_chosen, `made` each struct meta_cgroup."""
 
     #: How often a gate was replaced: tells the frames after from those before.
     replaced = 0
@@ -55,11 +57,12 @@ class Publisher:
         streams: Streams,
         exited: Exited,
         chosen: Callable[[dict[str, Any]], None],
+        made: Callable[[dict[str, Any]], None],
     ) -> None:
         self._kernel, self._holdings, self._connections = kernel, holdings, connections
         self._ledger, self._epoch = ledger, epoch
         self._streams, self._exited = streams, exited
-        self._lost_seen = 0
+        self._lost_seen = self._flags = 0
         self._wall = WallClock()
         #: Of the frames that are made now: what their headers have, and when (monotonic seconds).
         self._offset, self._now = 0, 0.0
@@ -70,6 +73,7 @@ class Publisher:
                 ("UNIX", "meta_unix", connections.announced),
                 ("COMM", "meta_comm", self._renamed),
                 ("CHOSEN", "meta_chosen", chosen),
+                ("CGROUP", "meta_cgroup", made),
             )
         }
         self._exit_kind = kernel.layout.constants["NETIO_META_EXIT"]
@@ -105,6 +109,7 @@ class Publisher:
             self._kernel.events.release()
             # As a rule none: then nobody needs to look closer.
             strange = bool(self._connections.described.lacks(batch[:, _CONN]).any())
+            self._flags = frames.FAILURES if batch[:, _REST].max() > _NO_ERROR else 0
             self._look_at_clocks()
             for holding, records in parts:
                 self._publish(holding, records, strange)
@@ -245,7 +250,7 @@ class Publisher:
     ) -> None:
         header = frames.pack_header(
             PROTOCOL_VERSION,
-            0,
+            self._flags if count else 0,
             self._kernel.layout.fingerprint,
             self._epoch,
             holding.published,

@@ -34,11 +34,13 @@ class Recovery:
     """Reads once what there is; each process that was written down and is not there any more is
     forgotten."""
 
-    def __init__(self, kernel: Kernel, ledger: Ledger, stream: int, follow: int) -> None:
-        """`stream` and `follow`: the bits of the filter that have events emitted, and children
-        chosen."""
+    def __init__(
+        self, kernel: Kernel, ledger: Ledger, stream: int, follow: int, errors: int
+    ) -> None:
+        """`stream`, `follow` and `errors`: the bits of the filter that have events emitted,
+        children chosen, and failures emitted."""
         self._kernel, self._ledger = kernel, ledger
-        self._stream, self._follow = stream, follow
+        self._stream, self._follow, self._errors = stream, follow, errors
         self._wall = time.time() - time.monotonic()
         self._written: dict[tuple[int, int], Entry] = {
             (entry.pid, entry.start): entry for entry in ledger.recover(kernel.events.position)
@@ -64,6 +66,7 @@ class Recovery:
             if flags[pid] & (self._stream | self._follow):
                 holding.emit_until = now + KEEP_ORPHANS
                 holding.followed_before = bool(flags[pid] & self._follow)
+                holding.failing_before = bool(flags[pid] & self._errors)
             hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
             if hold is not None:
                 uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]

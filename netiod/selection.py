@@ -9,20 +9,21 @@ from __future__ import annotations
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from netioctl.wire.errors import LimitReached, NotHeld
 from netiod import policy
 from netiod.audit import Audit
+from netiod.cgroup_paths import CgroupPaths
 from netiod.holding import Holding, Viewer
 from netiod.holdings import COUNTERS, Holdings
 from netiod.kernel import Kernel
 from netiod.policy import Caller
 from netiod.processes import Process
 from netiod.recovery import KEEP_ORPHANS
-from netiod.selector import ANYONE, KINDS, SELECTORS, SELECTORS_A_UID, Facts, Selector, padded
+from netiod.selector import ANYONE, SELECTORS, SELECTORS_A_UID, Facts, Selector, padded
 
 _U32 = struct.Struct("<I")
 
@@ -45,6 +46,7 @@ class Interest:
     viewer: Viewer | None
     stream: bool
     follow: bool
+    failed: bool = False
     #: Processes that it added and that live.
     added: set[Holding] = field(default_factory=set)
 
@@ -62,22 +64,23 @@ class Selection:
         """`began` is told of each process that a viewer has a lease on from now on."""
         self._kernel, self._holdings, self._audit = kernel, holdings, audit
         self._began = began
+        self._paths = CgroupPaths(kernel)
         self._interests: dict[Selector, list[Interest]] = {}
-        #: What viewers asked an earlier broker for, and for how long that is kept.
-        self._orphans: set[Selector] = set()
+        #: What was asked of an earlier broker, with the flags in the kernel's map, and for how long
+        #: that is kept: viewers are about to come back.
+        self._orphans: dict[Selector, int] = {}
         self._orphans_until = 0.0
         self._passed_over: dict[str, int] = {}
         #: What the kernel's map has, as far as we wrote it.
-        self._written: dict[Selector, bytes] = {}
+        self._written: dict[bytes, bytes] = {}
         self._counts: Counter[int] = Counter()
         #: Uids that hold as many processes as they may: their selectors rest. None: everybody's.
         self._resting: set[int | None] = set()
         self._generation = int(time.time()) & 0x7FFFFFFF
         self._shown = 0
         constants = kernel.layout.constants
-        self._numbers = {kind: constants[f"NETIO_SELECT_{kind.upper()}"] for kind in KINDS}
-        self._count, self._stream, self._follow = (
-            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW")
+        self._count, self._stream, self._follow, self._errors = (
+            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW", "ERRORS")
         )
 
     def recover(self) -> None:
@@ -86,16 +89,11 @@ class Selection:
             self._kernel.passed_over.delete(key)
         # What is asked again is not taken for what was asked before.
         self._generation = max(self._generation, self._kernel.configured("SELECT") + 1)
-        kinds = {number: kind for kind, number in self._numbers.items()}
-        for key, value in list(self._kernel.selectors.items()):
-            fields, had = self._kernel.selector_key.unpack(key), self._kernel.selector.unpack(value)
-            owner, level = fields["owner"], had["level"]
-            selector = Selector(kinds[fields["kind"]], fields["value"], owner, level)
+        for selector, had in self._paths.recover():
+            self._orphans[selector] = had["flags"]
             if not had["added"]:
-                # Its viewers are about to come back.
-                self._orphans.add(selector)
                 continue
-            caller = Caller(0, had["uid"], owner == ANYONE)
+            caller = Caller(0, had["uid"], selector.owner == ANYONE)
             follow = bool(had["flags"] & self._follow)
             self._interests[selector] = [Interest(caller, None, False, follow)]
             self._counts[caller.uid] += 1
@@ -124,13 +122,19 @@ class Selection:
             if interest.viewer is None and (caller.operator or interest.caller.uid == caller.uid)
         ]
 
-    def want(self, selectors: Iterable[Selector], interest: Interest) -> list[bool]:
-        """Choose such processes from now on; for each whether that is new.
+    def cgroup(self, selector: Selector) -> int | None:
+        """The cgroup at a selector's path, as far as is known."""
+        return self._paths.current(selector)
+
+    def want(self, selectors: Mapping[Selector, int], interest: Interest) -> list[bool]:
+        """Choose such processes from now on; for each whether that is new. Of one by path, the
+        value is the id of the cgroup that is said to be there, or 0.
 
         Raises:
             LimitReached: that would be more selectors than one user, or all, may have.
         """
         wanted, uid = list(selectors), interest.caller.uid
+        self._paths.check(wanted)
         if interest.viewer is not None:
             self.pass_over(f"viewer-{id(interest.viewer)}", interest.caller.pid)
         if uid and self._counts[uid] + len(wanted) > SELECTORS_A_UID:
@@ -142,7 +146,7 @@ class Selection:
         fresh = []
         for selector in wanted:
             known = self._interests.setdefault(selector, [])
-            self._orphans.discard(selector)
+            self._unwrite(self._paths.want(selector, selectors[selector]))
             same = [i for i in known if i.viewer is interest.viewer and _same_user(i, interest)]
             fresh.append(not same)
             if not same:
@@ -151,16 +155,17 @@ class Selection:
             else:
                 same[0].follow |= interest.follow
                 same[0].stream |= interest.stream
+                same[0].failed |= interest.failed
         self._generation += 1
         self.show()
         for holding in self._holdings.orphans():
             comm = padded(holding.comm)
             facts = Facts(holding.process(), comm, holding.attached, 0, holding.cgroups)
-            if any(selector.wants(facts) for selector in wanted):
+            if any(self._wants(selector, facts) for selector in wanted):
                 self._give(holding, interest, Origin(0, False))
         return fresh
 
-    def resume(self, viewer: Viewer, pid: int, stream: bool) -> None:
+    def resume(self, viewer: Viewer, pid: int, stream: bool, failed: bool) -> None:
         """A viewer follows a process: also the children of it that were chosen while there was no
         broker, and theirs."""
         todo, orphans = [pid], self._holdings.orphans()
@@ -168,7 +173,7 @@ class Selection:
             parent = todo.pop()
             for holding in orphans:
                 if holding.parent == parent and viewer not in holding.leases:
-                    interest = Interest(viewer.caller, viewer, stream, True)
+                    interest = Interest(viewer.caller, viewer, stream, True, failed)
                     self._give(holding, interest, Origin(parent, False))
                     todo.append(holding.pid)
 
@@ -223,8 +228,15 @@ class Selection:
             self._followed(holding, Origin(facts.parent, fresh, facts.before))
         self._select(holding, facts, fresh)
 
+    def cgroup_made(self, record: dict[str, Any]) -> None:
+        """Take in a struct meta_cgroup: there is another cgroup at a path that selectors go by."""
+        self._unwrite(self._paths.made(record["path"], record["id"]))
+        self.show()
+
     def missed(self) -> None:
         """Records may be lost: take up what the kernel side counts and we do not know."""
+        for number, ident in self._paths.unheard():
+            self._unwrite(self._paths.made(number, ident))
         self._holdings.take_up_exited()
         for process, since in self._holdings.unknown():
             facts = Facts(process, padded(process.comm), since, 0, frozenset())
@@ -236,10 +248,11 @@ class Selection:
     def tick(self) -> None:
         """Once a second: selectors that rest go on where there is room again."""
         if self._orphans and time.monotonic() > self._orphans_until:
-            for selector in self._orphans:
+            for selector in list(self._orphans):
                 if selector not in self._interests:
                     self._delete(selector)
             self._orphans.clear()
+        self._paths.tick()
         for interest in self._all():
             interest.added = {holding for holding in interest.added if holding.exited is None}
         for uid in list(self._resting):
@@ -251,22 +264,33 @@ class Selection:
     def show(self) -> None:
         """Tell the kernel side what is wanted now."""
         kernel = self._kernel
+        values: dict[bytes, dict[str, int]] = {}
         for selector, interests in self._interests.items():
             awake = [i for i in interests if not {None, i.caller.uid} & self._resting]
-            flags = 0
+            flags = 0 if self._resting else self._orphans.get(selector, 0)
             for interest in awake:
                 flags |= self._count | self._stream * interest.stream
                 flags |= self._follow * interest.follow
+                flags |= self._errors * interest.failed
             adders = [i.caller.uid for i in interests if i.viewer is None]
-            value = kernel.selector.pack(
-                flags=flags,
-                added=int(bool(adders)),
-                uid=adders[0] if adders else 0,
-                level=selector.level,
-            )
-            if self._written.get(selector) != value:
-                self._written[selector] = value
-                kernel.selectors.put(self._key(selector), value)
+            fields = {
+                "flags": flags,
+                "added": int(bool(adders)),
+                "uid": adders[0] if adders else 0,
+                "level": selector.level,
+                "path": self._paths.number(selector),
+            }
+            for key in self._paths.keys(selector):
+                # One by path and one by id may mean the same cgroup.
+                other = values.get(key, fields)
+                kept = fields if fields["added"] else other
+                values[key] = {**kept, "flags": flags | other["flags"]}
+        for key, fields in values.items():
+            value = kernel.selector.pack(**fields)
+            if self._written.get(key) != value:
+                self._written[key] = value
+                kernel.selectors.put(key, value)
+        self._paths.write()
         chooses = self._interests or self._orphans or self._holdings.following
         wanted = self._generation if chooses else 0
         if wanted != self._shown:
@@ -286,19 +310,22 @@ class Selection:
             self._delete(selector)
 
     def _delete(self, selector: Selector) -> None:
-        self._written.pop(selector, None)
-        self._kernel.selectors.delete(self._key(selector))
+        self._orphans.pop(selector, None)
+        self._unwrite(self._paths.drop(selector))
 
-    def _key(self, selector: Selector) -> bytes:
-        return self._kernel.selector_key.pack(
-            value=selector.value, kind=self._numbers[selector.kind], owner=selector.owner
-        )
+    def _unwrite(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            self._written.pop(key, None)
+            self._kernel.selectors.delete(key)
+
+    def _wants(self, selector: Selector, facts: Facts) -> bool:
+        return selector.wants(facts, self._paths.ids(selector) if selector.path else ())
 
     def _select(self, holding: Holding, facts: Facts, fresh: bool) -> None:
-        if any(selector.wants(facts) for selector in self._orphans):
+        if any(self._wants(selector, facts) for selector in self._orphans):
             holding.orphan_until = self._orphans_until
         for selector, interests in self._interests.items():
-            if selector.wants(facts):
+            if self._wants(selector, facts):
                 for interest in interests:
                     self._give(holding, interest, Origin(0, fresh, facts.before))
         self._holdings.decided(holding)
@@ -311,8 +338,8 @@ class Selection:
         if above.emit_until is not None:
             holding.orphan_until = above.emit_until
         for viewer in list(above.followers):
-            stream = above.leases.get(viewer, False)
-            self._give(holding, Interest(viewer.caller, viewer, stream, True), origin)
+            stream, failed = above.leases.get(viewer, False), viewer in above.failures
+            self._give(holding, Interest(viewer.caller, viewer, stream, True, failed), origin)
         if above.adder is not None and above.add_follows:
             self._give(holding, Interest(above.adder, None, False, True), origin)
 
@@ -337,8 +364,14 @@ class Selection:
             # All there is to tell, at once.
             self._began(viewer, holding, origin)
             return
-        stream, follow = interest.stream, interest.follow
-        self._holdings.lease(viewer, holding, stream=stream, follow=follow, how="select")
+        self._holdings.lease(
+            viewer,
+            holding,
+            stream=interest.stream,
+            follow=interest.follow,
+            failed=interest.failed,
+            how="select",
+        )
         self._began(viewer, holding, origin)
 
     def _rest(self, uid: int | None) -> None:

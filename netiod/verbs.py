@@ -53,19 +53,20 @@ def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -
 def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
     """Attach processes for as long as the connection lasts; answered when the stream is there."""
     stream, follow = _boolean(params, "stream", True), _boolean(params, "follow", False)
-    selectors = _selectors(broker, connection, params)
+    selectors, failed = _selectors(broker, connection, params), _failed(broker, params)
 
     def attach(pid: int) -> Object:
         holding, fresh = broker.holdings.attach(connection.caller, pid, "watch")
-        broker.holdings.lease(connection, holding, stream=stream, follow=follow)
+        broker.holdings.lease(connection, holding, stream=stream, follow=follow, failed=failed)
         connection.holdings[holding] = None
         if follow:
-            broker.selection.resume(connection, pid, stream)
+            broker.selection.resume(connection, pid, stream, failed)
         return process(holding, fresh=fresh)
 
     missed = broker.missed()
     if selectors:
-        broker.selection.want(selectors, Interest(connection.caller, connection, stream, follow))
+        interest = Interest(connection.caller, connection, stream, follow, failed)
+        broker.selection.want(selectors, interest)
     done, errors = yield from _each(params, attach, none=bool(selectors))
     broker.selection.show()
     result = {
@@ -171,7 +172,11 @@ def list_(broker: Broker, connection: Connection, _ident: Any, _params: Object) 
             }
 
     selectors = [
-        {**as_object(selector), "added_by": interest.caller.uid, "follow": interest.follow}
+        {
+            **as_object(selector, broker.selection.cgroup(selector)),
+            "added_by": interest.caller.uid,
+            "follow": interest.follow,
+        }
         for selector, interest in broker.selection.added(connection.caller)
     ]
     result: dict[str, Any] = {"count": 0, "selectors": selectors}
@@ -353,16 +358,21 @@ def _boolean(params: Object, name: str, default: bool) -> bool:
     return value
 
 
-def _selectors(broker: Broker, connection: Connection, params: Object) -> list[Selector]:
-    if (params.get("selectors") or params.get("follow")) and not broker.info.get("chooses"):
-        name = broker.info["backend"]["name"]
-        raise RequestError(
-            f"back-end {name} cannot choose or follow processes, only tracepoint can (Linux 6.3 or "
-            "later): name PIDs instead",
-            Code.INVALID_PARAMS,
-        )
+def _selectors(broker: Broker, connection: Connection, params: Object) -> dict[Selector, int]:
     levels = broker.kernel.layout.constants["NETIO_CGROUP_LEVELS"]
     return parse(connection.caller, params.get("selectors", []), levels)
+
+
+def _failed(broker: Broker, params: Object) -> bool:
+    wanted = _boolean(params, "failed", False)
+    if wanted and not broker.info.get("tells_errors"):
+        name = broker.info["backend"]["name"]
+        raise RequestError(
+            f"back-end {name} does not see operations that fail, only tracepoint does (Linux 6.3 "
+            "or later): watch without errors",
+            Code.INVALID_PARAMS,
+        )
+    return wanted
 
 
 def _each(

@@ -63,8 +63,8 @@ static __always_inline int nests(u32 outer, u32 fn)
 	}
 }
 
-static __always_inline int enter(u32 fn, struct sock *sk, u32 flags, struct msghdr *msg,
-				 u64 name, u64 room)
+static __always_inline int enter(u64 wanted, u32 fn, struct sock *sk, u32 flags,
+				 struct msghdr *msg, u64 name, u64 room)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct noted *outer = noted.lookup(&id), fresh = {};
@@ -72,7 +72,7 @@ static __always_inline int enter(u32 fn, struct sock *sk, u32 flags, struct msgh
 
 	if (outer && nests(outer->fn, fn) && outer->nr == nr)
 		return 0;
-	if (!sk) {
+	if (!sk || !begins(id >> 32, wanted)) {
 		if (outer)
 			noted.delete(&id);
 		return 0;

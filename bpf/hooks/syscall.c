@@ -30,11 +30,11 @@ BPF_HASH(inflight, u64, struct inflight, 65536);
 
 ON_ENTER
 {
-	u64 id = bpf_get_current_pid_tgid();
+	u64 id = bpf_get_current_pid_tgid(), wanted = filter_of(id >> 32);
 	struct inflight in = {};
 	u64 flags = 0;
 
-	if (!filter_of(id >> 32))
+	if (!wanted)
 		return 0;
 	in.call = call_of(ENTERED);
 	in.arg1 = CALL_ARG(1);
@@ -61,7 +61,7 @@ ON_ENTER
 		in.addr = CALL_ARG(4);
 		break;
 	case NETIO_CALL_GETSOCKOPT:
-		if (is_zerocopy(in.arg1, CALL_ARG(2)))
+		if (is_zerocopy(in.arg1, CALL_ARG(2)) && begins(id >> 32, wanted))
 			zerocopy_begins(fd_sk(CALL_ARG(0)), CALL_ARG(3), CALL_ARG(4));
 		return 0;
 	case NETIO_CALL_SPLICE:
@@ -90,7 +90,7 @@ ON_ENTER
 		else
 			in.sk = fd_sk(CALL_ARG(2));
 	}
-	if (in.sk)
+	if (in.sk && begins(id >> 32, wanted))
 		inflight.update(&id, &in);
 	else
 		inflight.delete(&id);	/* what a call left that was not seen to end */

@@ -24,6 +24,13 @@ static __always_inline int needs_call_received(u64 wanted, int flags)
 #endif
 }
 
+/* Whether an operation that moved nothing is to be told, and `op` has its errno then. */
+static __always_inline int is_failure(struct op *op, u64 wanted, int ret)
+{
+	op->error = wanted & NETIO_FILTER_ERRORS ? error_of(ret) : 0;
+	return op->error;
+}
+
 static __always_inline int sent(struct sock *sk, int ret)
 {
 	u64 id = bpf_get_current_pid_tgid(), wanted = filter_of(id >> 32);
@@ -33,12 +40,14 @@ static __always_inline int sent(struct sock *sk, int ret)
 	struct head head = {};
 	struct op op = {};
 
-	if (!wanted || ret <= 0)
+	if (!wanted || (ret <= 0 && !is_failure(&op, wanted, ret)))
 		return 0;
 	read_head(&head, sk);
 	op.id = id;
-	op.bytes = ret;
-	op.ops = 1;
+	if (ret > 0) {
+		op.bytes = ret;
+		op.ops = 1;
+	}
 	op.dir = NETIO_DIR_SEND;
 	if (needs_call(wanted, &head)) {
 		task = this_task();
@@ -67,25 +76,28 @@ static __always_inline int received(struct sock *sk, int ret, int flags)
 	struct head head = {};
 	struct op op = {};
 
-	if (!wanted || ret <= 0)
+	if (!wanted || (ret <= 0 && !is_failure(&op, wanted, ret)))
 		return 0;
 	if (flags & (MSG_PEEK | MSG_ERRQUEUE)) {
 #ifdef NETIO_PEER_NOTES
 		noted_peer(&peer, sk, NETIO_DIR_RECV);	/* not for the next one to find */
 #endif
-		return 0;
+		if (!op.error)
+			return 0;
 	}
 	read_head(&head, sk);
 	op.id = id;
-	op.bytes = ret;
-	op.ops = 1;
+	if (ret > 0) {
+		op.bytes = ret;
+		op.ops = 1;
+	}
 	op.dir = NETIO_DIR_RECV;
 	if (needs_call_received(wanted, flags)) {
 		task = this_task();
 		regs = user_regs(task);
 		op.call = this_call(task, regs);
 	}
-	if (flags & MSG_TRUNC) {
+	if (flags & MSG_TRUNC && ret > 0) {
 		if (op.call == NETIO_CALL_RECVFROM)
 			op.bytes = delivered(ret, READ(regs->NETIO_ARG2));
 		else if (op.call == NETIO_CALL_RECVMSG || op.call == NETIO_CALL_RECVMMSG)

@@ -4,7 +4,7 @@
 ENTRY(tcp_getsockopt)
 {
 	WANTED;
-	if (!is_zerocopy(ARG(1), ARG(2)))
+	if (!is_zerocopy(ARG(1), ARG(2)) || !begins(bpf_get_current_pid_tgid() >> 32, wanted))
 		return 0;
 	return zerocopy_begins((void *)ARG(0), ARG(3), ARG(4));
 }

@@ -35,7 +35,9 @@ def command(pids: tuple[int, ...], named: Named) -> ExitStatus:
     if named:
         from netioctl import choosing
 
-        selectors = choosing.selectors(named, must_match=False)
+        with options.connect() as client:
+            known = [each.path for each in client.listing().selectors if each.path]
+        selectors = choosing.selectors(named, must_match=False, known=known)
     with options.connect() as client:
         answer = client.remove(pids, selectors=selectors)
     for process in answer.processes:

@@ -88,6 +88,7 @@ def command(
       netioctl watch $(pgrep nginx)
       netioctl watch --send --port 443 --min-bytes 1K 1234
       netioctl watch --remote 10.0.0.0/8 --proto tcp,udp 1234
+      netioctl watch --errors 1234
       netioctl watch --wide 1234 | grep sendmsg
       netioctl watch --columns time,bytes,remote 1234
       netioctl watch --csv --duration 1m 1234 > events.csv
@@ -109,7 +110,12 @@ def command(
     not be watched or --csv lacks events, and 3 if the daemon went away.
     """
     events = not summary_only and interval is None
+    form = form._replace(failed=chosen is not None and chosen.failed)
     _check(form, resolve, chosen, with_summary, summary_only, interval, count)
+    if form.failed and source is not None:
+        raise click.UsageError(
+            "--errors: a recording has no operations that failed", click.get_current_context()
+        )
     wish = Wish(
         form,
         events,
@@ -135,7 +141,7 @@ def command(
     totals = wish.summary or interval is not None
     with (
         options.connect() as client,
-        Session(client, targets, stream=stream, totals=totals) as session,
+        Session(client, targets, stream=stream, totals=totals, failed=form.failed) as session,
     ):
         return _show(session, output, wish)
 
@@ -166,6 +172,8 @@ def _check(
         wrong = f"--interval is {_LEAST_INTERVAL:g} s at least"
     elif interval is not None and summary_only:
         wrong = "--interval and --summary-only are two things: choose one"
+    elif form.failed and chosen is not None and chosen.least:
+        wrong = "--errors is about what moved no bytes: leave out --min-bytes"
     elif interval is not None and chosen is not None:
         wrong = "filters choose events, and --interval has sums of all traffic instead"
     elif interval is not None and count is not None:

@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Where --help lists what is not among its other options.
 _SECTIONS = {
     "Filters (all must hold; one of several values does)": (
-        *("send", "recv", "remote", "port", "family", "proto", "call", "min_bytes"),
+        *("send", "recv", "remote", "port", "family", "proto", "call", "min_bytes", "errors"),
     ),
     "Form": ("as_json", "as_csv", "wide", "columns", "time", "resolve"),
 }
@@ -91,6 +91,7 @@ def _filter(given: dict[str, Any]) -> Filter | None:
             filters.kinds(given["proto"]),
             filters.remotes(given["remote"]),
             filters.ports(given["port"]),
+            given["errors"],
         )
     except UsageError as error:
         raise click.UsageError(str(error), click.get_current_context()) from error
@@ -178,6 +179,12 @@ _FILTER_OPTIONS = (
         help="recvfrom, sendmsg ..., as --wide names them; libc's send and recv also do.",
     ),
     click.option("--min-bytes", metavar="SIZE", help="So many bytes or more: 1000, 64K, 1M."),
+    click.option(
+        "--errors",
+        is_flag=True,
+        help="What failed, with the name of its error (EPIPE, ECONNRESET ...) instead of bytes. "
+        "That there was nothing yet, or no room yet (EAGAIN), is no failure.",
+    ),
 )
 _FORM_OPTIONS = (
     options.as_json,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from netioctl import failures
 from netioctl.render.columns import ByConnection, Cache, event_fields
 from netioctl.render.words import netid
 from netioctl.wire import layout
@@ -28,8 +29,9 @@ _SOURCES = {
     "bytes": "bytes",
     "local": "conn",
     "remote": "conn",
+    "error": "error",
 }
-_FIELDS = ("time", "tid", "conn", "bytes", "dir", "call")
+_FIELDS = ("time", "tid", "conn", "bytes", "dir", "call", "error")
 
 #: What makes a cell of a column's name and its value, None where that is unknown.
 Write = Callable[[str, "str | int | None"], str]
@@ -103,6 +105,8 @@ class Cells:
         if source in ("dir", "call"):
             known = layout.load().names(source.upper())
             return Cache(lambda n: joined({name: _known(known.get(n))}), 256)
+        if source == "error":
+            return Cache(lambda n: joined({name: failures.name(n) if n else None}), 256)
         return Cache(lambda n: joined({name: n}))
 
 

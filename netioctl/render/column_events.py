@@ -27,6 +27,7 @@ _WIDTHS = {
     "proto": 8,
     "local": 21,
     "remote": 21,
+    "error": len("ECONNREFUSED"),
 }
 _BYTES = len("4,294,967,295")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from netioctl.wire import layout
 from netioctl.wire.endpoints import Connection
@@ -69,3 +69,19 @@ def event_fields(*names: str) -> struct.Struct:
         form += f"{field.offset - at}x{codes[field.size]}"
         at = field.offset + field.size
     return struct.Struct(f"{form}{record.size - at}x")
+
+
+def event_rows(
+    *names: str, failed: bool = False
+) -> Callable[[bytes | memoryview], Iterator[tuple[Any, ...]]]:
+    """What makes tuples of these fields, named in the struct's order, of events; with `failed` the
+    place of `bytes` has `error`.
+
+    Raises:
+        LayoutError: as event_fields() does.
+    """
+    if not failed:
+        return event_fields(*names).iter_unpack
+    fields = event_fields(*(name for name in names if name != "bytes"), "error")
+    at = names.index("bytes")
+    return lambda data: ((*row[:at], row[-1], *row[at:-1]) for row in fields.iter_unpack(data))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: Every column that there is.
 COLUMNS = (
     *("time", "dir", "pid", "tid", "comm", "call", "family", "proto", "bytes", "local", "remote"),
+    "error",
 )
 
 
@@ -21,13 +22,15 @@ class Form(NamedTuple):
     """How events are wanted: `kind` is text, wide, columns, csv or json.
 
     `columns` is for columns and csv, `time` (clocks.FORMS) and `colour` for all but json, and
-    `colour` not for csv.
+    `colour` not for csv. `failed`: all events are operations that failed, and text has the names
+    of errors where it has bytes else.
     """
 
     kind: str = "text"
     columns: tuple[str, ...] = ()
     time: str = "local"
     colour: bool = False
+    failed: bool = False
 
 
 TEXT = Form()
@@ -54,7 +57,7 @@ def drawer(form: Form, lookup: Callable[[int], Connection], began: int) -> Drawe
     if form.kind == "json":
         from netioctl.render.json_events import JsonEvents
 
-        return JsonEvents(lookup)
+        return JsonEvents(lookup, failed=form.failed)
     from netioctl.render import palette
     from netioctl.render.clocks import Clock
 
@@ -71,7 +74,7 @@ def drawer(form: Form, lookup: Callable[[int], Connection], began: int) -> Drawe
     if form.kind == "wide":
         from netioctl.render.wide_events import WideEvents
 
-        return WideEvents(lookup, clock, colours)
+        return WideEvents(lookup, clock, colours, failed=form.failed)
     from netioctl.render.text_events import TextEvents
 
-    return TextEvents(lookup, clock, colours)
+    return TextEvents(lookup, clock, colours, failed=form.failed)

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from netioctl.render.columns import ByConnection, Cache, event_fields
+from netioctl import failures
+from netioctl.render.columns import ByConnection, Cache, event_rows
 from netioctl.render.json import line
 from netioctl.wire import layout
 
@@ -23,8 +24,9 @@ class JsonEvents:
     for each thread and for each connection.
     """
 
-    def __init__(self, lookup: Callable[[int], Connection]) -> None:
-        self._fields = event_fields("time", "tid", "conn", "bytes", "dir", "call")
+    def __init__(self, lookup: Callable[[int], Connection], *, failed: bool = False) -> None:
+        self._rows = event_rows("time", "tid", "conn", "bytes", "dir", "call", failed=failed)
+        self._failed = failed
         self._middle: Cache[tuple[int, str], Cache[int, Cache[int, str]]] = Cache(_middle, 1000)
         calls = layout.load().names("CALL")
         self._end: Cache[int, ByConnection[str]] = Cache(lambda c: _end(lookup, calls.get(c)), 256)
@@ -36,12 +38,18 @@ class JsonEvents:
     def events(self, item: Events, width: int | None) -> str:  # noqa: ARG002 # likewise
         """A line for each event."""
         middle, end, offset = self._middle[item.pid, item.comm], self._end, item.wall_offset
+        rows = self._rows(item.data)
+        if self._failed:
+            rows = (
+                (ns, tid, conn, f'0,"error":{json.dumps(failures.name(error))}', dir_, call)
+                for ns, tid, conn, error, dir_, call in rows
+            )
         # The last nine digits of nanoseconds are the fraction, of which six are shown.
         return "".join(
             [
                 f'{{"type":"event","time":{(text := str(ns + offset))[:-9]}.{text[-9:-3]}'
                 f"{middle[dir_][tid]}{size}{end[call][conn]}"
-                for ns, tid, conn, size, dir_, call in self._fields.iter_unpack(item.data)
+                for ns, tid, conn, size, dir_, call in rows
             ]
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from netioctl import failures
 from netioctl.render.clocks import LOCAL, Clock
-from netioctl.render.columns import ByConnection, Cache, event_fields
+from netioctl.render.columns import ByConnection, Cache, event_rows
 from netioctl.render.losses import LossLines
 from netioctl.render.palette import PLAIN, Palette
 from netioctl.render.words import connection, netid, printable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Columns of the longest: a time, a PID, task_struct.comm, a call's name, 32 bits of bytes.
 _ROW = "{:<{time}} {:<4} {:<7} {:<7} {:<15} {:<10} {:<8} {:>13} {}\n"
-_NAMES = ("TIME", "DIR", "PID", "TID", "COMM", "CALL", "PROTO", "BYTES", "CONNECTION")
+_BEFORE = ("TIME", "DIR", "PID", "TID", "COMM", "CALL", "PROTO")
 
 
 class WideEvents(LossLines):
@@ -32,9 +33,12 @@ class WideEvents(LossLines):
         lookup: Callable[[int], Connection],
         clock: Clock = LOCAL,
         palette: Palette = PLAIN,
+        *,
+        failed: bool = False,
     ) -> None:
         super().__init__(palette)
-        self._fields = event_fields("time", "tid", "conn", "bytes", "dir", "call")
+        self._rows = event_rows("time", "tid", "conn", "bytes", "dir", "call", failed=failed)
+        self._size = "ERROR" if failed else "BYTES"
         self._start, self._time = clock.start, clock.long_width
         # Six digits by two look-ups: to format a number costs more than all else on the line.
         self._milli: Cache[int, str] = Cache(clock.long, 5000)
@@ -46,12 +50,14 @@ class WideEvents(LossLines):
         self._middle: Cache[int, ByConnection[str]] = Cache(
             lambda call: _middle(lookup, calls.get(call, "unknown")), 256
         )
-        self._bytes: Cache[int, str] = Cache(lambda n: f"{n:>13,} ")
+        self._bytes: Cache[int, str] = Cache(
+            lambda n: f"{failures.name(n) if failed else f'{n:,}':>13} "
+        )
         self._right = ByConnection(lookup, lambda c: connection(c.local, c.remote) + "\n")
 
     def begin(self, width: int | None) -> str:  # noqa: ARG002 # as TextEvents has it
         """The header line."""
-        return _ROW.format(*_NAMES, time=self._time)
+        return _ROW.format(*_BEFORE, self._size, "CONNECTION", time=self._time)
 
     def events(self, item: Events, width: int | None) -> str:  # noqa: ARG002 # likewise
         """A line for each event."""
@@ -62,7 +68,7 @@ class WideEvents(LossLines):
             [
                 f"{milli[(wall := ns + offset) // 1_000_000]}{micro[wall // 1000 % 1000]}"
                 f"{left[dir_][tid]}{middle[call][conn]}{size[count]}{right[conn]}"
-                for ns, tid, conn, count, dir_, call in self._fields.iter_unpack(item.data)
+                for ns, tid, conn, count, dir_, call in self._rows(item.data)
             ]
         )
 

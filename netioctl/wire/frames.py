@@ -11,6 +11,8 @@ from netioctl.wire.errors import ProtocolError, VersionMismatch
 
 #: Largest frame that is published, in bytes, topic included.
 MAX_FRAME = 65536
+#: A flag of the header: operations that failed may be among the events.
+FAILURES = 1
 
 _HEADER = struct.Struct("<HHIQQIIQIIQq16s")
 _ENTRY = struct.Struct("<IIIHH")

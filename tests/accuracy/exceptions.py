@@ -40,6 +40,7 @@ KNOWN = (
     Known("tracepoint", "unix-stream", "uring-splice-from-socket", _SPLICE),
     Known("tracepoint", "*", "uring-*-trunc", _URING_ROOM),
     Known("fexit", "tcp*", "zerocopy-receive-*", _POINTER),
+    Known("fexit", "attribution", "chosen-by-name-zerocopy", _POINTER),
     Known("syscall", "*", "uring-*", _SYSCALL),
     Known("syscall", "*", "aio-*", _SYSCALL),
 )

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from netioctl.answers import Totals
+from netioctl.targets import Selector
 from tests.accuracy.exceptions import known, known_peer
 from tests.accuracy.programs import AccuracyError, Daemon, Generator, Offer, Report
 from tests.accuracy.results import Operation, Status
@@ -104,6 +105,7 @@ class _Meter:
     def __init__(self, daemon: Daemon, generator: Generator) -> None:
         self._daemon, self._generator = daemon, generator
         self._before: dict[int, Totals] = {}
+        self._chosen: list[Selector] = []
         self._watch(generator.pid)
         self._last = self._look()
 
@@ -113,7 +115,12 @@ class _Meter:
         # What was counted since the last operation is none of its, so it would be an error, too.
         before = self._last
         self._before = {pid: before.total}
-        report = self._generator.run(offer.name, self._watch)
+        try:
+            report = self._generator.run(offer.name, self._watch, self._choose)
+        finally:
+            if self._chosen:
+                self._daemon.client.remove([], selectors=self._chosen)
+                self._chosen.clear()
         expected = _expected(report, pid)
         seen = self._seen(expected)
         exception = known(backend, family, offer.name)
@@ -178,6 +185,10 @@ class _Meter:
             raise AccuracyError(f"netiod does not add {pid}: {failure.message}")
         self._before[pid] = Totals()
 
+    def _choose(self, name: str) -> None:
+        self._chosen.append(Selector("name", name, f"--name {name}"))
+        self._daemon.client.add([], selectors=self._chosen)
+
     def _seen(self, expected: dict[int, Totals]) -> dict[int, Totals]:
         self._last = self._look()
         pids = {*self._before, *expected}
@@ -186,7 +197,7 @@ class _Meter:
         }
         now[self._generator.pid] = self._last.total
         return {
-            pid: Totals(*(a - b for a, b in zip(total, self._before[pid])))
+            pid: Totals(*(a - b for a, b in zip(total, self._before.get(pid, Totals()))))
             for pid, total in now.items()
         }
 

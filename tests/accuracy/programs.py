@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,8 +112,9 @@ class Generator:
         done = subprocess.run([str(program)], capture_output=True, text=True, check=True)
         return done.stdout.split()
 
-    def run(self, name: str, watch: Any) -> Report:
-        """Do one operation; `watch(pid)` is called for every other process that takes part."""
+    def run(self, name: str, watch: Callable[[int], None], choose: Callable[[str], None]) -> Report:
+        """Do one operation; `watch(pid)` is called for every other process that takes part, or
+        `choose(name)` for those that will have that name."""
         moved: list[Moved] = []
         notes: list[str] = []
         self._tell(f"run {name}")
@@ -121,6 +122,9 @@ class Generator:
             words = self._line()
             if words[0] == "watch":
                 watch(int(words[1]))
+                self._tell("go")
+            elif words[0] == "choose":
+                choose(words[1])
                 self._tell("go")
             elif words[0] == "moved":
                 numbers = int(words[3]), int(words[4])

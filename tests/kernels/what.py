@@ -20,6 +20,7 @@ _TOTALS = "tests/system/test_totals.py"
 _ACCESS = "tests/system/test_access.py"
 _LIFECYCLE = "tests/system/test_lifecycle.py"
 _VIEWERS = "tests/system/test_viewers.py"
+_SELECTORS = "tests/system/test_selectors.py"
 TESTS = (
     f"{_TOTALS}::test_tcp_sides_and_ports",
     f"{_TOTALS}::test_unconnected_udp_names_the_peers",
@@ -31,6 +32,9 @@ TESTS = (
     f"{_LIFECYCLE}::test_sigterm_ends_it_clean",
     f"{_LIFECYCLE}::test_a_killed_broker_comes_back_with_totals_and_what_was_added",
     f"{_VIEWERS}::test_several_processes_in_one_stream",
+    f"{_SELECTORS}::test_children_are_followed_from_their_first_byte",
+    f"{_SELECTORS}::test_who_becomes_another_user_is_not_the_first_ones",
+    f"{_SELECTORS}::test_cgroups_units_and_containers",
 )
 
 

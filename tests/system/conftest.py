@@ -314,12 +314,21 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def _shares(request: pytest.FixtureRequest) -> bool:
+    return SHARED and not request.node.get_closest_marker("faults")
+
+
 @pytest.fixture
 def backend_daemon(
-    backend: str, start_daemon: StartDaemon, shared_daemon: Callable[[str], Daemon]
+    request: pytest.FixtureRequest,
+    backend: str,
+    start_daemon: StartDaemon,
+    shared_daemon: Callable[[str], Daemon],
 ) -> Daemon:
     """A netiod with that back-end; processes of other tests may be in its list."""
-    return shared_daemon(backend) if SHARED else start_daemon("--backend", backend)
+    if _shares(request):
+        return shared_daemon(backend)
+    return start_daemon("--backend", backend)
 
 
 @pytest.fixture
@@ -329,9 +338,7 @@ def daemon(
     shared_daemon: Callable[[str], Daemon],
 ) -> Daemon:
     """A netiod with its defaults."""
-    if SHARED and not request.node.get_closest_marker("faults"):
-        return shared_daemon("auto")
-    return start_daemon()
+    return shared_daemon("auto") if _shares(request) else start_daemon()
 
 
 @pytest.fixture

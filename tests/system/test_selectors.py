@@ -31,6 +31,12 @@ CROWD = Path(__file__).with_name("crowd.py")
 COUNT, SIZE = 60, 1234
 
 
+@pytest.fixture
+def daemon(backend_daemon: Daemon) -> Daemon:
+    """A netiod with each back-end: their programs choose at different moments."""
+    return backend_daemon
+
+
 class Crowd:
     """A process of crowd.py, ready to begin."""
 
@@ -86,15 +92,6 @@ def of_type(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 def watched(daemon: Daemon, *options: Any, uid: int | None = None) -> Watch:
     return Watch(daemon, "--json", "--summary", "--wait", *options, uid=uid).wait_ready()
-
-
-def test_a_back_end_that_cannot_choose_says_so(start_daemon: StartDaemon) -> None:
-    daemon = start_daemon("--backend", "syscall")
-    for options in (("watch", "--all"), ("watch", "--follow", os.getpid()), ("run", "true")):
-        refused = daemon.ctl(*options)
-        assert refused.returncode in (1, 125)
-        assert "back-end syscall cannot choose or follow processes" in refused.stderr
-        assert refused.stderr.count("\n") == 1
 
 
 def test_each_process_of_a_name_is_caught_from_its_first_byte(daemon: Daemon) -> None:
@@ -276,7 +273,8 @@ def test_a_process_that_was_held_is_chosen_once_more(daemon: Daemon, traffic: St
     assert [each["pid"] for each in of_type(objects, "began")] in ([], [one.pid])
 
 
-def test_selectors_are_added_listed_and_removed(daemon: Daemon) -> None:
+def test_selectors_are_added_listed_and_removed(start_daemon: StartDaemon, backend: str) -> None:
+    daemon = start_daemon("--backend", backend)
     with crowd("steady", 10, 100) as one, crowd("steady", 10, 100) as two:
         added = daemon.ctl("add", "--name", "steady")
         assert (added.returncode, added.stderr) == (0, "added --name steady\n")
@@ -319,9 +317,9 @@ def test_selectors_survive_the_broker(daemon: Daemon) -> None:
             assert summary["total"]["sent_bytes"] == 200
 
 
-def test_more_than_there_is_room_for_is_told(start_daemon: StartDaemon) -> None:
+def test_more_than_there_is_room_for_is_told(start_daemon: StartDaemon, backend: str) -> None:
     """Of eight processes that stay, four find a place; the others are named as not counted."""
-    daemon = start_daemon("--max-pids", 4)
+    daemon = start_daemon("--backend", backend, "--max-pids", 4)
     script = (
         "import socket, sys, ctypes\n"
         "ctypes.CDLL(None).prctl(15, b'stays', 0, 0, 0)\n"

@@ -6,7 +6,9 @@ calls returned as one line of JSON ({"sent": bytes, "recv": bytes, ...}), and en
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import errno
 import http.client
 import http.server
 import json
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -295,6 +298,54 @@ def calls(kind: str) -> dict[str, Any]:
     return {"calls": done, "tid": threading.get_native_id()}
 
 
+def failures(rounds: str = "1") -> dict[str, Any]:
+    """Sends and receives that fail, each in another way, between some that do not."""
+    failed: list[tuple[str, str, str]] = []
+    moved = {"SEND": 0, "RECV": 0}
+
+    def fails(call: str, way: str, act: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except OSError as error:
+            failed.append((call, way, errno.errorcode[error.errno or 0]))
+
+    def pair() -> tuple[socket.socket, socket.socket]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            return client, listener.accept()[0]
+
+    for _ in range(int(rounds)):
+        client, server = pair()
+        moved["SEND"] += client.send(b"x" * 100)
+        moved["RECV"] += len(server.recv(40))
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            client.recv(10)  # nothing yet: no failure
+        client.setblocking(True)
+        server.close()  # with bytes unread: a reset
+        fails("recvfrom", "RECV", client.recv, 10)
+        fails("sendto", "SEND", client.send, b"y" * 7)
+        fails("write", "SEND", os.write, client.fileno(), b"y")
+        client.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.bind(("127.0.0.1", 0))
+            closed = one.getsockname()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            fails("sendto", "SEND", one.sendto, b"z" * 66_000, closed)
+            one.connect(closed)
+            moved["SEND"] += one.send(b"z" * 50)
+            fails("recvmsg", "RECV", one.recvmsg, 10)
+        near, far = socket.socketpair()
+        moved["SEND"] += near.send(b"u" * 30)
+        moved["RECV"] += len(far.recv(30))
+        far.close()
+        fails("sendmsg", "SEND", near.sendmsg, [b"u"])
+        near.close()
+        with socket.socket() as one:
+            fails("read", "RECV", os.read, one.fileno(), 1)
+    return {"failed": failed, "sent": moved["SEND"], "recv": moved["RECV"]}
+
+
 def _pair(kind: str) -> tuple[socket.socket, socket.socket]:
     """Two sockets that are connected to each other."""
     if kind == "unix":
@@ -372,6 +423,7 @@ KINDS = {
         kept_pairs,
         paced,
         calls,
+        failures,
         http_pair,
         rename,
     )

@@ -18,7 +18,7 @@ LAYERS = (
         *("netioctl.fields", "netioctl.connecting", "netioctl.exit_status", "netioctl.signals"),
         "netioctl.doctor.finding",
     ),
-    ("netioctl.answers", "netioctl.notices", "netioctl.procfs"),
+    ("netioctl.answers", "netioctl.notices", "netioctl.procfs", "netioctl.failures"),
     (
         *("netioctl.stats", "netioctl.tally", "netioctl.targets"),
         *("netioctl.cgroups", "netioctl.choosing"),

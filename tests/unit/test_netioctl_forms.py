@@ -64,9 +64,9 @@ def test_every_column() -> None:
     assert header.lower().split() == list(COLUMNS) == list(_SOURCES)
     assert " ".join(first.split()) == (
         "22:30:45.123456 SEND 1234 1235 curl sendto inet tcp 65,536 192.168.1.100:45678 "
-        "93.184.216.34:80"
+        "93.184.216.34:80 -"
     )
-    assert " ".join(second.split()) == "22:30:45.123456 RECV 1234 1235 curl recvfrom - - 7 * *"
+    assert " ".join(second.split()) == "22:30:45.123456 RECV 1234 1235 curl recvfrom - - 7 * * -"
     assert [header.index(" TID"), header.index(" LOCAL")] == [
         first.index(" 1235"),
         first.index(" 192.168.1.100"),
@@ -81,9 +81,9 @@ def test_csv_is_what_a_reader_of_csv_reads() -> None:
     assert header == list(COLUMNS)
     start = ["1732401045.123456", "send", "1234", "1235", 'a,"b\\x0a\\x1b']
     assert rows == [
-        [*start, "sendto", "inet", "tcp", "65536", "192.168.1.100:45678", "93.184.216.34:80"],
-        [start[0], "recv", *start[2:], "recvfrom", "", "", "7", "", ""],
-        [*start, "", "unix", "u_str", "65536", "'@=cmd|'/C calc'!A0", '/run/a "b",c'],
+        [*start, "sendto", "inet", "tcp", "65536", "192.168.1.100:45678", "93.184.216.34:80", ""],
+        [start[0], "recv", *start[2:], "recvfrom", "", "", "7", "", "", ""],
+        [*start, "", "unix", "u_str", "65536", "'@=cmd|'/C calc'!A0", '/run/a "b",c', ""],
     ]
 
 

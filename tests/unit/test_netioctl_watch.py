@@ -48,6 +48,8 @@ class Viewer:
 
     def __init__(self, daemon: FakeDaemon, *arguments: str, **more: Any) -> None:
         self.daemon = daemon
+        # What viewers before this one asked says nothing about it.
+        self._before = len(daemon.requests)
         command = [sys.executable, "-W", "error", "-m", "netioctl", *arguments]
         environment = {
             **os.environ,
@@ -65,7 +67,7 @@ class Viewer:
         deadline = time.monotonic() + 10
         streams = "--summary-only" not in self.process.args
         while time.monotonic() < deadline and self.process.poll() is None:
-            asked = [name for name, _ in self.daemon.requests]
+            asked = [name for name, _ in self.daemon.requests[self._before :]]
             if ("sync" if streams else "watch") in asked:
                 # The request is answered, and the handlers of signals stand, a moment later.
                 time.sleep(0.15)

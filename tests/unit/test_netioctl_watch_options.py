@@ -152,7 +152,7 @@ def test_csv_that_lacks_events_says_so_twice_and_fails(daemon: FakeDaemon) -> No
     status, out, err = _watch(daemon, "--csv", do=do)
     assert status == 1
     assert len(out.splitlines()) == 9
-    assert all(line.count(",") == 10 for line in out.splitlines())
+    assert all(line.count(",") == 11 for line in out.splitlines())
     assert err == (
         f"{WATCHING}-- 7 events lost (viewer too slow) --\n1234 (curl) exited\n"
         "netioctl: this CSV lacks 7 events\n"

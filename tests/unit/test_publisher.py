@@ -27,6 +27,7 @@ def sent() -> list[bytes]:
 def made(sent: list[bytes]) -> Publisher:
     """A Publisher of which nothing but frames is asked."""
     one = object.__new__(Publisher)
+    one._flags = 0
     layout = SimpleNamespace(fingerprint=7)
     one._kernel = SimpleNamespace(layout=layout, event=SimpleNamespace(size=32))  # type: ignore[assignment]
     one._epoch = 1

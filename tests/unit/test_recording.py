@@ -307,7 +307,7 @@ def test_events_of_another_layout(
     event = layout.load().structs["event"].unpack(found.data)
     assert event == {
         "time": 7, "tgid": PID, "tid": 77, "conn": 1, "bytes": 512, "lost": 0, "dir": 1,
-        "call": 4, "pad": 0,
+        "call": 4, "error": 0,
     }  # fmt: skip
     assert ("byte order" if big else "another version") in reader.notices[0]
 

@@ -42,6 +42,27 @@ def test_what_an_operator_wants(item: dict[str, Any], wanted: Facts, not_wanted:
     assert as_object(selector) == {"level": None, **item}
 
 
+@pytest.mark.parametrize("value", [None, 77])
+def test_a_path_is_wanted_whatever_cgroup_is_there(value: int | None) -> None:
+    item = {"kind": "cgroup", "value": value, "level": 2, "path": "/a/b.service"}
+    found = parse(ROOT, [item, {**item, "level": None}], LEVELS)
+    ((selector, ident),) = found.items()
+    assert ident == (value or 0)
+    assert selector.wants(facts("x", (0,) * 4, 5, 6), {6, 7})
+    assert not selector.wants(facts("x", (0,) * 4, 5), {6, 7})
+    assert as_object(selector, value) == item
+    (own,) = parse(ALICE, [item], LEVELS)
+    assert own != selector
+    assert not own.wants(facts("x", (0,) * 4, 6), {6})
+
+
+def test_paths_are_any_bytes() -> None:
+    item = {"kind": "cgroup", "value": None, "level": 1, "path": "/\udcff" + "x" * 252}
+    (selector,) = parse(ROOT, [item], LEVELS)
+    assert selector.path == b"/\xff" + b"x" * 252
+    assert as_object(selector) == item
+
+
 def test_others_want_none_but_their_own() -> None:
     (selector,) = parse(ALICE, [{"kind": "name", "value": "nginx"}], LEVELS)
     assert selector.wants(facts())
@@ -70,6 +91,24 @@ def test_others_want_none_but_their_own() -> None:
         ([{"kind": "cgroup", "value": 5}], Code.INVALID_PARAMS),
         ([{"kind": "cgroup", "value": 5, "level": 13}], Code.INVALID_PARAMS),
         ([{"kind": "cgroup", "value": 5, "level": 0}], Code.INVALID_PARAMS),
+        ([{"kind": "name", "value": "\ud800"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "\ud800"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": 5}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": ""}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "a"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "a/b"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a/"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a//b"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a/../b"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a\0"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/" + "a" * 254}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a" * 13}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a/b", "level": 1}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a", "value": -1}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a", "value": "5"}], Code.INVALID_PARAMS),
+        ([{"kind": "cgroup", "path": "/a", "value": 1 << 64}], Code.INVALID_PARAMS),
+        ([{"kind": "user", "value": 0, "path": "/a"}], Code.NO_SUCH_PROCESS),
     ],
 )
 def test_what_is_refused(items: Any, code: Code) -> None:

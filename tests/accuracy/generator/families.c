@@ -241,7 +241,7 @@ static const struct op *const common[] = {send_ops, recv_ops, aio_ops, uring_ops
 					   several_ops, tcp_ops, end_ops, NULL};
 static const struct op *const fastopen[] = {fastopen_ops, NULL};
 static const struct op *const netlink[] = {netlink_ops, NULL};
-static const struct op *const attribution[] = {attribution_ops, process_ops, NULL};
+static const struct op *const attribution[] = {attribution_ops, process_ops, chosen_ops, NULL};
 static const struct op *const load[] = {load_ops, NULL};
 
 #define FULL (STREAM | CONNECTED | EMPTY | FILLS)

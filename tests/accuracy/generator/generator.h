@@ -80,6 +80,7 @@ void moved(pid_t pid, const char *dir, long bytes, long ops);
 void moved_with(const struct sockaddr_storage *peer, const char *dir, long bytes);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void watch(pid_t pid);		/* has the driver watch another process, too */
+void choose(const char *name);	/* the same for all processes of that name that there will be */
 int write_file(const char *path, const char *text);
 
 /* families.c */
@@ -114,7 +115,11 @@ struct msghdr *message(struct ends *ends, void *at, size_t n);
 int memory_file(void);
 
 extern const struct op send_ops[], recv_ops[], end_ops[], aio_ops[], uring_ops[], tcp_ops[],
-	udp_ops[], several_ops[], fastopen_ops[], netlink_ops[], attribution_ops[], process_ops[], load_ops[];
+	udp_ops[], several_ops[], fastopen_ops[], netlink_ops[], attribution_ops[], process_ops[],
+	chosen_ops[], load_ops[];
+
+/* ip_only.c: takes what is there by mapping its pages, and what is not a whole page by a copy */
+long zerocopy_take(int fd);
 
 /* processes.c: what the generator does when a process of its own executes it anew */
 int after_exec(int fd, long n);

@@ -31,22 +31,19 @@ struct zerocopy_receive {
 	__u32 msg_flags, reserved;
 };
 
-/* Takes what is there by mapping its pages, and what is not a whole page by a copy. */
-static long zerocopy_receive(struct ends *ends, long available)
+long zerocopy_take(int fd)
 {
 	static char copy[WINDOW];
 	struct zerocopy_receive want = {.length = WINDOW, .copybuf_len = sizeof(copy)};
 	socklen_t len = sizeof(want);
-	void *at = mmap(NULL, WINDOW, PROT_READ, MAP_SHARED, ends->a, 0);
+	void *at = mmap(NULL, WINDOW, PROT_READ, MAP_SHARED, fd, 0);
 	int failed;
 
 	if (at == MAP_FAILED)
 		return -1;
 	want.address = (unsigned long)at;
 	want.copybuf_address = (unsigned long)copy;
-	peer(FILL, available);
-	wait_readable(ends->a);
-	failed = getsockopt(ends->a, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &want, &len);
+	failed = getsockopt(fd, IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE, &want, &len);
 	int number = errno;
 	munmap(at, WINDOW);
 	errno = number;
@@ -54,6 +51,13 @@ static long zerocopy_receive(struct ends *ends, long available)
 		return -1;
 	note("mapped %u, copied %d", want.length, want.copybuf_len);
 	return (long)want.length + want.copybuf_len;
+}
+
+static long zerocopy_receive(struct ends *ends, long available)
+{
+	peer(FILL, available);
+	wait_readable(ends->a);
+	return zerocopy_take(ends->a);
 }
 
 static long do_zerocopy_map(struct ends *ends, size_t n)

@@ -8,6 +8,7 @@
  * Then each line "run NAME" on stdin is answered by lines on stdout:
  *
  *     watch PID                    another process takes part; goes on when told "go"
+ *     choose NAME                  processes of that name take part; goes on when told "go"
  *     moved PID send|recv BYTES OPS [PEER]    what the calls of that process returned, and for
  *                             one on an IP socket who is at the other end, as ADDRESS:PORT
  *     note TEXT
@@ -85,13 +86,24 @@ void note(const char *format, ...)
 	printf("\n");
 }
 
-void watch(pid_t pid)
+static void wait_for_go(void)
 {
 	char line[16];
 
-	printf("watch %d\n", pid);
 	if (!fgets(line, sizeof(line), stdin))
 		exit(1);
+}
+
+void watch(pid_t pid)
+{
+	printf("watch %d\n", pid);
+	wait_for_go();
+}
+
+void choose(const char *name)
+{
+	printf("choose %s\n", name);
+	wait_for_go();
 }
 
 int write_file(const char *path, const char *text)
