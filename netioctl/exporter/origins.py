@@ -42,8 +42,9 @@ class _Selectors:
         self._by: dict[tuple[str, str | int | None], str] = {}
         for each in standing:
             kind, value = each.kind, each.value
-            if kind == "cgroup" and isinstance(value, int):
-                # A unit has its path again when it has been restarted.
+            if kind == "cgroup" and each.path is not None:
+                value = each.path
+            elif kind == "cgroup" and isinstance(value, int):
                 value = _path(value)
             name = targets.user(value) if isinstance(value, int) else value
             label = printable(kind if name is None else f"{kind}={name}")
