@@ -156,8 +156,9 @@ def test_what_lives_in_a_restarted_unit_is_summed_up(daemon: Daemon, unit: Unit)
         stdin=subprocess.PIPE,
     )
     try:
-        wait_until(lambda: sent(daemon.json("list")) == 321, what="it has sent")
-        (summary,) = daemon.json("summary", "--unit", "netiopaths")
+        command = ("summary", "--unit", "netiopaths")
+        wait_until(lambda: daemon.ctl(*command).returncode == 0, what="it has sent")
+        (summary,) = daemon.json(*command)
         assert summary["total"]["sent_bytes"] == 321
     finally:
         process.communicate(b"\n")
