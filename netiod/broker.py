@@ -15,7 +15,7 @@ from typing import Any
 
 from netioctl.wire.errors import Code, RequestError
 from netiod import channel as channel_
-from netiod import confine, privileges, processes, sockets, verbs
+from netiod import condition, confine, objects, privileges, processes, sockets, verbs
 from netiod.audit import Audit
 from netiod.connections import Connections
 from netiod.control import Connection
@@ -70,7 +70,7 @@ class Broker:
         )
         self.hidden = processes.others_are_hidden()
         if self.hidden:
-            _LOG.warning("%s", verbs.HIDDEN)
+            _LOG.warning("%s", condition.HIDDEN)
         self.gates = Streams(
             lambda uid: f"ipc://{sockets.gate_path(settings.run_dir, uid)}",
             supervisor.open_gate,
@@ -269,7 +269,7 @@ class Broker:
             self.selection.missed()
 
     def _exited(self, holding: Holding) -> None:
-        event = verbs.exited(holding)
+        event = objects.exited(holding)
         # A viewer may end with this: there is no later occasion.
         self.tell_missed()
         for viewer in list(holding.leases):
@@ -282,11 +282,11 @@ class Broker:
         if isinstance(viewer, Connection):
             # Others may know what it uses already.
             self.connections.introduce(holding.pid, holding.start)
-            viewer.notify("began", verbs.began(holding, origin))
+            viewer.notify("began", objects.began(holding, origin))
             if holding.exited is None:
                 viewer.holdings[holding] = None
             else:
-                viewer.notify("exited", verbs.exited(holding))
+                viewer.notify("exited", objects.exited(holding))
 
     def _revoked(self, viewer: Viewer, holding: Holding) -> None:
         if isinstance(viewer, Connection):

@@ -5,33 +5,26 @@ What takes its time is a generator that yields wherever others may have their tu
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from netioctl import __version__
 from netioctl.wire import PROTOCOL_VERSION, control
 from netioctl.wire.errors import Code, NotHeld, RequestError, VersionMismatch
-from netiod import processes
+from netiod import asked, condition
 from netiod.control import Connection
 from netiod.gates import MAX_GATES
 from netiod.holding import Holding
 from netiod.holdings import COUNTERS
-from netiod.maps import MapError, ProgramInfo
+from netiod.objects import process
 from netiod.requests import Later, Object, Rows, Steps
-from netiod.selection import Interest, Origin
+from netiod.selection import Interest
 from netiod.selector import Selector, as_object, parse
 from netiod.summary import summarize
 
 if TYPE_CHECKING:
     from netiod.broker import Broker
-
-#: Where /proc hides other users' processes from the broker.
-HIDDEN = (
-    "processes of users: /proc is mounted with hidepid, and netiod can mount none of its own; "
-    "remedy: mount -o remount,gid=netio /proc, and the same in /etc/fstab, then restart netiod"
-)
 
 
 def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
@@ -52,8 +45,8 @@ def hello(broker: Broker, connection: Connection, _ident: Any, params: Object) -
 
 def watch(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
     """Attach processes for as long as the connection lasts; answered when the stream is there."""
-    stream, follow = _boolean(params, "stream", True), _boolean(params, "follow", False)
-    selectors, failed = _selectors(broker, connection, params), _failed(broker, params)
+    stream, follow = asked.boolean(params, "stream", True), asked.boolean(params, "follow", False)
+    selectors, failed = _selectors(broker, connection, params), asked.failed(params, broker.info)
 
     def attach(pid: int) -> Object:
         holding, fresh = broker.holdings.attach(connection.caller, pid, "watch")
@@ -67,7 +60,7 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
     if selectors:
         interest = Interest(connection.caller, connection, stream, follow, failed)
         broker.selection.want(selectors, interest)
-    done, errors = yield from _each(params, attach, none=bool(selectors))
+    done, errors = yield from asked.each(params, attach, none=bool(selectors))
     broker.selection.show()
     result = {
         "endpoint": None,
@@ -98,7 +91,7 @@ def watch(broker: Broker, connection: Connection, ident: Any, params: Object) ->
 def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) -> Object:
     """Send what the kernel has, then an empty frame, on the topic of each process watched."""
     broker.tell_missed()
-    wanted = set(_pids(params, none=True))
+    wanted = set(asked.pids(params, none=True))
     if any(interest.stream for interest in broker.selection.of(connection)) or any(
         connection in holding.followers for holding in connection.holdings
     ):
@@ -114,7 +107,10 @@ def sync(broker: Broker, connection: Connection, _ident: Any, params: Object) ->
 
 def add(broker: Broker, connection: Connection, ident: Any, params: Object) -> Steps:
     """Attach processes until `remove` or their exit, and choose others until `remove`."""
-    follow, selectors = _boolean(params, "follow", False), _selectors(broker, connection, params)
+    follow, selectors = (
+        asked.boolean(params, "follow", False),
+        _selectors(broker, connection, params),
+    )
 
     def attach(pid: int) -> Object:
         holding, fresh = broker.holdings.attach(connection.caller, pid, "add")
@@ -126,7 +122,7 @@ def add(broker: Broker, connection: Connection, ident: Any, params: Object) -> S
     if selectors:
         interest = Interest(connection.caller, None, False, follow)
         new = broker.selection.want(selectors, interest)
-    done, errors = yield from _each(params, attach, none=bool(selectors))
+    done, errors = yield from asked.each(params, attach, none=bool(selectors))
     broker.selection.show()
     result = {"processes": done, "errors": errors, "new": new}
     return _when_hooked(broker, connection, ident, result)
@@ -148,7 +144,7 @@ def remove(broker: Broker, connection: Connection, _ident: Any, params: Object) 
             removed.append(True)
         except NotHeld:
             removed.append(False)
-    done, errors = yield from _each(params, detach, none=bool(selectors))
+    done, errors = yield from asked.each(params, detach, none=bool(selectors))
     broker.selection.show()
     return {"processes": done, "errors": errors, "removed": removed}
 
@@ -189,11 +185,11 @@ def summary(broker: Broker, connection: Connection, _ident: Any, params: Object)
     total = dict.fromkeys(COUNTERS, 0)
     since: list[float] = []
     done, errors = [], []
-    for pid in _pids(params):
+    for pid in asked.pids(params):
         try:
             holding = broker.holdings.find(connection.caller, pid, exited=True)
         except RequestError as error:
-            errors.append(_failure(pid, error))
+            errors.append(asked.failure(pid, error))
             yield
             continue
         own_total, own_rows = yield from summarize(broker.holdings, broker.connections, holding)
@@ -242,120 +238,7 @@ def describe(broker: Broker, connection: Connection, _ident: Any, params: Object
 
 def status(broker: Broker, connection: Connection, _ident: Any, _params: Object) -> Object:
     """How the daemon does; more for operators."""
-    visible = [h for h in broker.holdings.all(connection.caller) if h.exited is None]
-    answer: Object = {
-        "version": __version__,
-        "protocol": PROTOCOL_VERSION,
-        "pid": broker.supervisor_pid,
-        "uptime": time.time() - broker.started,
-        "kernel": platform.release(),
-        "arch": platform.machine(),
-        "backend": broker.info["backend"],
-        "privileges": broker.privileges(),
-        "operator": connection.caller.operator,
-        "netlink": broker.settings.netlink,
-        "held": len(visible),
-        "viewers": sum(len(h.leases) for h in visible),
-        "missed": broker.missed(),
-    }
-    if broker.hidden:
-        answer["backend"] = {**answer["backend"], "blind": [*answer["backend"]["blind"], HIDDEN]}
-    if connection.caller.operator:
-        answer.update(_for_operators(broker))
-    return answer
-
-
-def _for_operators(broker: Broker) -> Object:
-    kernel = broker.kernel
-    return {
-        "events": broker.publisher.events,
-        "lost": {
-            "kernel": kernel.stat("EVENTS_LOST"),
-            "daemon": broker.gates.dropped,
-            "meta": kernel.stat("META_LOST"),
-            "conns_full": kernel.stat("CONNS_FULL"),
-            "chosen_full": kernel.stat("CHOSEN_FULL"),
-            "missed": broker.missed(),
-        },
-        "ring_size": kernel.events.size,
-        "max_pids": broker.settings.max_pids,
-        "max_connections": broker.settings.max_connections,
-        "connections": len(broker.connections),
-        "run_dir": str(broker.settings.run_dir),
-        "group": broker.settings.group,
-        "processes": [_usage(role, pid) for role, pid in broker.daemon_processes()],
-        "bpf": [_program(name, fd) for name, fd in kernel.programs.items()],
-    }
-
-
-def _usage(role: str, pid: int) -> Object:
-    used = processes.usage(pid)
-    rss, cpu = used if used else (None, None)
-    return {"role": role, "pid": pid, "rss": rss, "pss": processes.pss(pid), "cpu": cpu}
-
-
-def _program(name: str, fd: int) -> Object:
-    try:
-        info = ProgramInfo(fd)
-    except MapError:
-        return {"name": name, "run_time_ns": None, "run_cnt": None}
-    counted = info.run_cnt > 0
-    return {
-        "name": name,
-        "run_time_ns": info.run_time_ns if counted else None,
-        "run_cnt": info.run_cnt if counted else None,
-    }
-
-
-def _when_hooked(broker: Broker, connection: Connection, ident: Any, result: Object) -> Any:
-    """`result`; or Later, where hooks must be attached first for everything to be seen."""
-    broker.need_hooks()
-    waits = broker.demand.when_met(lambda: connection.answer(ident, result))
-    return Later() if waits else result
-
-
-def began(holding: Holding, origin: Origin) -> Object:
-    """The notification of a process that was chosen."""
-    return {
-        "process": process(holding, fresh=origin.fresh),
-        "parent": origin.parent or None,
-        "before": {name: (origin.before or {}).get(name, 0) for name in COUNTERS},
-        "published": holding.published,
-        "lost": holding.lost,
-    }
-
-
-def exited(holding: Holding) -> Object:
-    """The notification of a process that has exited."""
-    return {
-        "pid": holding.pid,
-        "start": holding.start,
-        "time": holding.exited,
-        "published": holding.published,
-        "lost": holding.lost,
-    }
-
-
-def process(holding: Holding, *, fresh: bool = False, notice: str | None = None) -> Object:
-    """A process as PROTOCOL.md has it."""
-    return {
-        "pid": holding.pid,
-        "start": holding.start,
-        "comm": holding.comm,
-        "uid": holding.uid,
-        "since": holding.since,
-        "attached": holding.attached // 1000,
-        "topic": holding.topic.decode(),
-        "fresh": fresh,
-        "notice": notice,
-    }
-
-
-def _boolean(params: Object, name: str, default: bool) -> bool:
-    value = params.get(name, default)
-    if not isinstance(value, bool):
-        raise RequestError(f"params.{name} must be true or false", Code.INVALID_PARAMS)
-    return value
+    return condition.told_to(connection.caller, broker)
 
 
 def _selectors(broker: Broker, connection: Connection, params: Object) -> dict[Selector, int]:
@@ -363,55 +246,11 @@ def _selectors(broker: Broker, connection: Connection, params: Object) -> dict[S
     return parse(connection.caller, params.get("selectors", []), levels)
 
 
-def _failed(broker: Broker, params: Object) -> bool:
-    wanted = _boolean(params, "failed", False)
-    if wanted and not broker.info.get("tells_errors"):
-        name = broker.info["backend"]["name"]
-        raise RequestError(
-            f"back-end {name} does not see operations that fail, only tracepoint does (Linux 6.3 "
-            "or later): watch without errors",
-            Code.INVALID_PARAMS,
-        )
-    return wanted
-
-
-def _each(
-    params: Object, take: Callable[[int], Object], *, none: bool = False
-) -> Generator[None, None, tuple[list[Object], list[Object]]]:
-    """(results, error objects) of `take` for each PID of a request; `none`: there may be none."""
-    done, errors = [], []
-    for pid in _pids(params, none=none):
-        try:
-            done.append(take(pid))
-        except RequestError as error:
-            errors.append(_failure(pid, error))
-        yield
-    return done, errors
-
-
-def _failure(pid: int, error: RequestError) -> Object:
-    return {"pid": pid, "code": int(error.code), "message": str(error)}
-
-
-def _pids(params: Object, *, none: bool = False) -> list[int]:
-    """The PIDs of a request, each once; `none`: there may be none.
-
-    Raises:
-        RequestError: they are not what the protocol allows.
-    """
-    pids = params.get("pids")
-    if none and not pids:
-        return []
-    if not isinstance(pids, list) or not pids:
-        raise RequestError("params.pids must be a list of PIDs", Code.INVALID_PARAMS)
-    if len(pids) > control.MAX_PIDS_A_REQUEST:
-        text = f"at most {control.MAX_PIDS_A_REQUEST:,} PIDs in one request"
-        raise RequestError(text, Code.INVALID_PARAMS)
-    for pid in pids:
-        if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid <= control.MAX_PID:
-            text = f"a PID is an integer of 1 to {control.MAX_PID}"
-            raise RequestError(text, Code.INVALID_PARAMS)
-    return list(dict.fromkeys(pids))
+def _when_hooked(broker: Broker, connection: Connection, ident: Any, result: Object) -> Any:
+    """`result`; or Later, where hooks must be attached first for everything to be seen."""
+    broker.need_hooks()
+    waits = broker.demand.when_met(lambda: connection.answer(ident, result))
+    return Later() if waits else result
 
 
 Method = Callable[["Broker", Connection, Any, Object], Any]
