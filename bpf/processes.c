@@ -32,11 +32,19 @@ static __always_inline u64 in_filter(u32 tgid)
 	return word ? *word >> ((tgid & 15) * 4) & 15 : 0;
 }
 
+/* The thread at work: typed where the verifier knows what a task is, so that it can be loaded from. */
+static __always_inline struct task_struct *this_task(void)
+{
+#ifdef NETIO_HAS_bpf_task_pt_regs
+	return bpf_get_current_task_btf();
+#else
+	return (void *)bpf_get_current_task();
+#endif
+}
+
 static __always_inline struct task_struct *this_leader(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	return READ(task->group_leader);
+	return LOAD(this_task()->group_leader);
 }
 
 /* Whether selectors have said already, of this very process, that they do not want it. */
@@ -46,8 +54,8 @@ static __always_inline int is_unwanted(u32 tgid, u64 select, struct task_struct 
 	struct unwanted *last = unwanted.lookup(&index);
 
 	return last && last->word == ((u64)tgid << 32 | select) &&
-	       last->cred == (u64)READ(leader->real_cred) &&
-	       last->cgroups == (u64)READ(leader->cgroups);
+	       last->cred == (u64)LOAD(leader->real_cred) &&
+	       last->cgroups == (u64)LOAD(leader->cgroups);
 }
 
 static __always_inline void set_unwanted(u32 tgid, u64 select, struct task_struct *leader)
@@ -57,8 +65,8 @@ static __always_inline void set_unwanted(u32 tgid, u64 select, struct task_struc
 
 	if (!last)
 		return;
-	last->cred = (u64)READ(leader->real_cred);
-	last->cgroups = (u64)READ(leader->cgroups);
+	last->cred = (u64)LOAD(leader->real_cred);
+	last->cgroups = (u64)LOAD(leader->cgroups);
 	last->word = (u64)tgid << 32 | select;
 }
 

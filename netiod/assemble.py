@@ -51,9 +51,12 @@ class Assembled:
 
     def counts(self, hook: hooks.Hook) -> bool:
         """Whether bytes are not counted when this hook is not run."""
-        return hook.uncounted and any(
-            part.uncounted and any(hook in way.hooks for way in part.ways)
-            for part in self.backend.parts
+        return hook in backends.CHOOSING or (
+            hook.uncounted
+            and any(
+                part.uncounted and any(hook in way.hooks for way in part.ways)
+                for part in self.backend.parts
+            )
         )
 
     def close(self) -> None:

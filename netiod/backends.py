@@ -149,6 +149,12 @@ _SENDER = "skb_consume_udp"
 #: The part that settings can leave out.
 SPLICE = "splice"
 
+#: Without a run of these a process goes uncounted that is to be counted.
+CHOOSING = (
+    _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
+    _raw("cgroup_mkdir", required=False, cost="cgroups that are made while they are watched"),
+)
+
 #: Needed whatever the back-end: the lives and names of processes.
 COMMON = (
     _raw("sched_process_exit"),
@@ -157,8 +163,7 @@ COMMON = (
         required=False,
         cost="a process that changes its name keeps the old one on screens",
     ),
-    _raw("sched_process_fork", required=False, cost="children of processes that are followed"),
-    _raw("cgroup_mkdir", required=False, cost="cgroups that are made while they are watched"),
+    *CHOOSING,
 )
 
 

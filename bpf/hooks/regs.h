@@ -68,16 +68,6 @@ static __always_inline u64 delivered(u64 ret, u64 room)
 	return room < ret ? room : ret;
 }
 
-/* The thread at work: typed where the verifier knows what a task is, so that it can be loaded from. */
-static __always_inline struct task_struct *this_task(void)
-{
-#ifdef NETIO_HAS_bpf_task_pt_regs
-	return bpf_get_current_task_btf();
-#else
-	return (void *)bpf_get_current_task();
-#endif
-}
-
 /* The registers that the thread entered the kernel with. */
 static __always_inline struct pt_regs *user_regs(struct task_struct *task)
 {

@@ -59,6 +59,17 @@ def _another_watched(context: Context, options: tuple[str, ...]) -> Iterator[Wat
         yield _watcher(daemon)
 
 
+def _passed_by(*options: str) -> _Apply:
+    return lambda context, _pid: _others_chosen(context, options)
+
+
+@contextlib.contextmanager
+def _others_chosen(context: Context, options: tuple[str, ...]) -> Iterator[Watcher]:
+    with context.daemon(*options) as daemon:
+        daemon.choose("netio-no-such")
+        yield _watcher(daemon)
+
+
 def _watcher(daemon: Daemon) -> Watcher:
     """The daemon's processes; its viewers' CPU time is not in it."""
 
@@ -73,6 +84,7 @@ _VIEWER = "watched by `netioctl watch --json`"
 _COUNTER = "watched by a viewer that only counts"
 _ADDED = "added, not watched (counters only)"
 _ANOTHER = "not watched, while another process is"
+_OTHERS = "not chosen, while a selector chooses others"
 
 CONDITIONS = (
     Condition("watched", _VIEWER, _watched()),
@@ -83,6 +95,7 @@ CONDITIONS = (
     Condition("added-no-splice", f"{_ADDED}, with --no-splice", _added("--no-splice")),
     Condition("unwatched", _ANOTHER, _unwatched()),
     Condition("unwatched-no-splice", f"{_ANOTHER}, with --no-splice", _unwatched("--no-splice")),
+    Condition("passed-by-no-splice", f"{_OTHERS}, with --no-splice", _passed_by("--no-splice")),
     Condition(
         "unwatched-syscall",
         f"{_ANOTHER}, with --backend syscall",

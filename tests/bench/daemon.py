@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netioctl.client import Client
+from netioctl.targets import Selector
 from netioctl.wire.errors import DaemonUnreachable, NetioError
 from tests.bench.running import BenchError, running, settle, wait_until
 
@@ -103,6 +104,11 @@ class Daemon:
         with Client(self.run_dir) as client:
             for failure in client.add(pids).errors:
                 raise BenchError(f"netiod does not add {failure.pid}: {failure.message}")
+
+    def choose(self, name: str) -> None:
+        """What `netioctl add --name` does."""
+        with Client(self.run_dir) as client:
+            client.add((), selectors=(Selector("name", name, f"--name {name}"),))
 
     def command(self, verb: str, *arguments: Any) -> list[str]:
         """A netioctl command line."""

@@ -51,7 +51,7 @@ class Shape:
 
     processors: int = 2
     memory: str = "2G"
-    limit: float = 600.0
+    limit: float = 900.0
     #: Do the processors run at the same time? See `_command_line`.
     parallel: bool = False
 

@@ -14,7 +14,7 @@ SINCE = {"tracepoint": (6, 3)}
 
 #: What each of a kernel's machines does; they run beside one another. kprobe and fexit patch the
 #: same functions, which they never do together elsewhere.
-PARTS = (("kprobe", "tests"), ("fexit", "syscall"), ("tracepoint",))
+PARTS = (("kprobe",), ("tests",), ("fexit", "syscall"), ("tracepoint",))
 
 _TOTALS = "tests/system/test_totals.py"
 _ACCESS = "tests/system/test_access.py"

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from netioctl import cgroups
+from netiod.btf import Btf
+from netiod.features import Features
 from tests.system.conftest import (
     ALICE,
     BOB,
@@ -86,6 +88,16 @@ def totals(objects: list[dict[str, Any]]) -> dict[str, int]:
     return total
 
 
+def tells_loss(objects: list[dict[str, Any]]) -> bool:
+    """Whether the kernel skipped hooks, which it may where it can be preempted inside them, and
+    whoever watches was told."""
+    (summary,) = [each for each in objects if each["type"] == "summary"]
+    if summary["complete"]:
+        return False
+    assert Features(Btf.of_kernel()).preemptible_tracepoints
+    return True
+
+
 def of_type(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [each for each in objects if each["type"] == kind]
 
@@ -120,6 +132,8 @@ def test_children_are_followed_from_their_first_byte(daemon: Daemon, more: tuple
         many.run()
         others.run()
         objects = watch.objects()
+    if tells_loss(objects):
+        return
     assert totals(objects)["sent_bytes"] == COUNT * SIZE
     began = of_type(objects, "began")
     known = {many.pid} | {each["pid"] for each in began}
@@ -207,8 +221,12 @@ def test_who_becomes_another_user_is_not_the_first_ones(daemon: Daemon) -> None:
         process.stdin.flush()
         assert process.stdout.readline() == "done\n"
         objects = alice.objects()
-        assert [each["bytes"] for each in of_type(objects, "event")] == [3]
-        assert totals(objects)["sent_bytes"] == 3
+        shown = [each["bytes"] for each in of_type(objects, "event")]
+        if tells_loss(objects):
+            assert shown in ([], [3])
+        else:
+            assert shown == [3]
+            assert totals(objects)["sent_bytes"] == 3
     finally:
         process.communicate("\n")
 
@@ -244,7 +262,8 @@ def test_cgroups_units_and_containers(daemon: Daemon, cgroup: Path) -> None:
         served.run()
         contained.run()
         for watch, expected in watches:
-            assert totals(watch.objects())["sent_bytes"] == expected
+            objects = watch.objects()
+            assert tells_loss(objects) or totals(objects)["sent_bytes"] == expected
         for one in (served, contained):
             one.end()
 

@@ -184,3 +184,5 @@ def test_only_hooks_that_count_tell_of_bytes_that_were_missed(kernel: _Kernel) -
     backend = Backend("x", (Part("peers", (tells,), "peers", uncounted=False), Part("p", (FIRST,))))
     made = run(backend, kernel)
     assert [hook.point for hook in made.links if made.counts(hook)] == ["a"]
+    # A child that was not seen to be made is counted nowhere.
+    assert all(made.counts(hook) for hook in backends.CHOOSING)
