@@ -306,7 +306,7 @@ static __always_inline struct proc *choose(u32 tgid, u64 *wanted)
  * When it is chosen. Choosing takes more of the verifier than programs that account have left where
  * they are many or large: there (NETIO_CHOOSES_FIRST, by the loader) it is done by those that note
  * the beginning of an operation, elsewhere by those that count it, whose process is known then to
- * have moved bytes.
+ * have moved bytes, or to have failed to.
  *
  * begins(): whether an operation of the current process is to be noted.
  * counted(): the cell to count it in, NULL if it is not to be counted.

@@ -52,13 +52,14 @@ def start(pid: int) -> int | None:
         return None
 
 
-def effective_uid(pid: int) -> int | None:
-    """The effective uid of a process; None: there is none."""
+def uids(pid: int) -> tuple[int, int, int] | None:
+    """The real, effective and saved uid of a process; None: there is none."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             for line in file:
                 if line.startswith(b"Uid:"):
-                    return int(line.split()[2])
-    except (OSError, ValueError, IndexError):
+                    real, effective, saved = map(int, line.split()[1:4])
+                    return real, effective, saved
+    except (OSError, ValueError):
         pass
     return None

@@ -46,8 +46,6 @@ class Assembled:
     blind: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     uncounted: int = 0
-    #: Whether its programs tell of operations that failed.
-    tells_errors: bool = False
 
     def counts(self, hook: hooks.Hook) -> bool:
         """Whether bytes are not counted when this hook is not run."""
@@ -161,7 +159,6 @@ def _attach(
                 way = ways[part.name]
                 made.blind += way.blind
                 _attach_way(made, way, kernel, id(way) in partial, text, log)
-            made.tells_errors = backends.tells_errors(sources)
             for hook in backends.COMMON:
                 _attach_hook(made, hook, kernel, text, log)
         except BaseException as error:

@@ -173,11 +173,6 @@ def chooses_first(sources: Collection[str]) -> bool:
     return "tracepoint.c" not in sources
 
 
-def tells_errors(sources: Collection[str]) -> bool:
-    """Whether programs of these C files tell of operations that failed."""
-    return "tracepoint.c" in sources
-
-
 #: Most exact first.
 BACKENDS = (
     Backend(
@@ -248,6 +243,7 @@ BACKENDS = (
             ),
         ),
         ("what MSG_TRUNC cut off of datagrams received by io_uring (counted as received)",),
+        tells_errors=True,
     ),
     Backend(
         "kprobe",

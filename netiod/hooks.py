@@ -73,11 +73,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to see socket operations. `blind`: what it cannot see on any kernel, for `status`."""
+    """A way to see socket operations. `blind`: what it cannot see on any kernel, for `status`;
+    `tells_errors`: whether it also tells of those that failed."""
 
     name: str
     parts: tuple[Part, ...]
     blind: tuple[str, ...] = ()
+    tells_errors: bool = False
 
     def every_blind(self) -> Iterator[str]:
         """All that it may be blind to, on one kernel or another."""

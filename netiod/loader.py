@@ -242,7 +242,7 @@ def _describe(
         },
         "counting": [hook.name for hook in found.links if found.counts(hook)],
         "on_demand": [attach.describe(hook) for hook in found.links if hook.on_demand],
-        "tells_errors": found.tells_errors,
+        "tells_errors": found.backend.tells_errors,
         "ring_size": settings.ring_size,
         "meta_size": META_RING,
         "cells": number_of_cells(settings.max_pids),

@@ -32,13 +32,12 @@ def command(pids: tuple[int, ...], named: Named) -> ExitStatus:
     if not (pids or named):
         raise click.UsageError(NONE_GIVEN)
     selectors: tuple[Selector, ...] = ()
-    if named:
-        from netioctl import choosing
-
-        with options.connect() as client:
-            known = [each.path for each in client.listing().selectors if each.path]
-        selectors = choosing.selectors(named, must_match=False, known=known)
     with options.connect() as client:
+        if named:
+            from netioctl import choosing
+
+            known = [each.path for each in client.listing().selectors if each.path]
+            selectors = choosing.selectors(named, must_match=False, known=known)
         answer = client.remove(pids, selectors=selectors)
     for process in answer.processes:
         say(f"removed {process.pid} ({process.comm})")

@@ -111,11 +111,7 @@ def command(
     """
     events = not summary_only and interval is None
     form = form._replace(failed=chosen is not None and chosen.failed)
-    _check(form, resolve, chosen, with_summary, summary_only, interval, count)
-    if form.failed and source is not None:
-        raise click.UsageError(
-            "--errors: a recording has no operations that failed", click.get_current_context()
-        )
+    _check(form, resolve, chosen, with_summary, summary_only, interval, count, source)
     wish = Wish(
         form,
         events,
@@ -154,6 +150,7 @@ def _check(
     summary_only: bool,
     interval: float | None,
     count: int | None,
+    source: Source | None,
 ) -> None:
     """Refuse what has no meaning together.
 
@@ -183,6 +180,8 @@ def _check(
     elif lines and (summary_only or interval is not None):
         which = "--summary-only" if summary_only else "--interval"
         wrong = f"{lines} is about events, and {which} prints none"
+    elif form.failed and source is not None:
+        wrong = "--errors: a recording has no operations that failed"
     if wrong:
         raise click.UsageError(wrong, click.get_current_context())
 

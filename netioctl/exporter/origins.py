@@ -57,8 +57,8 @@ class _Selectors:
         pid, living = row.process.pid, row.exited is None
         keys: list[tuple[str, str | int | None]] = [("all", None), ("name", row.process.comm)]
         if "user" in self._kinds:
-            uid = procfs.effective_uid(pid) if living else None
-            keys.append(("user", row.process.uid if uid is None else uid))
+            uids = procfs.uids(pid) if living else None
+            keys.append(("user", row.process.uid if uids is None else uids[1]))
         if "cgroup" in self._kinds and living:
             keys += [("cgroup", path) for path in _above(cgroups.of_process(pid) or "")]
         return (self._by[key] for key in keys if key in self._by)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from netioctl import procfs
+
 #: Bytes of a command line that are read: a screen shows no more.
 _COMMAND = 512
 
@@ -29,7 +31,7 @@ def find() -> list[Candidate]:
     own, found = os.geteuid(), []
     for pid in _pids():
         try:
-            if own != 0 and _uids(pid) != {own}:
+            if own != 0 and procfs.uids(pid) != (own, own, own):
                 # It is another user's, or was: netiod would refuse it.
                 continue
             if sockets := _sockets(pid):
@@ -50,15 +52,6 @@ def _pids() -> Iterator[int]:
     for name in os.listdir("/proc"):
         if name.isdecimal() and int(name) != os.getpid():
             yield int(name)
-
-
-def _uids(pid: int) -> set[int]:
-    """Its real, effective and saved uid."""
-    with open(f"/proc/{pid}/status", "rb") as file:
-        for line in file:
-            if line.startswith(b"Uid:"):
-                return {int(uid) for uid in line.split()[1:4]}
-    raise ValueError(pid)
 
 
 def _sockets(pid: int) -> int:

@@ -150,7 +150,11 @@ def _parser() -> argparse.ArgumentParser:
         "not always)",
     )
     parser.add_argument(
-        "--limit", type=_positive, default=900, metavar="SECONDS", help="for each (900)"
+        "--limit",
+        type=_positive,
+        default=Shape.limit,
+        metavar="SECONDS",
+        help=f"for each ({Shape.limit:.0f})",
     )
     parser.add_argument("--list", action="store_true", help="show what there is, and end")
     parser.add_argument("--renew", action="store_true", help="look for newer kernels")

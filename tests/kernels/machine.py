@@ -51,6 +51,7 @@ class Shape:
 
     processors: int = 2
     memory: str = "2G"
+    #: A part of a kernel's matrix takes 180 to 480 where nothing else runs.
     limit: float = 900.0
     #: Do the processors run at the same time? See `_command_line`.
     parallel: bool = False
