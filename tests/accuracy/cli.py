@@ -17,7 +17,7 @@ from tests.accuracy import matrix, page, results
 from tests.accuracy.beside import Turns, own_network
 from tests.accuracy.keeping import keep
 from tests.accuracy.programs import AccuracyError, Daemon, Generator, build, private_daemon
-from tests.accuracy.results import Book, Operation, Run, Status
+from tests.accuracy.results import Book, Operation, Run
 
 #: Families that take all CPUs for themselves.
 _LOAD = ("load",)
@@ -128,7 +128,7 @@ def _operations(
 def _line(each: Operation) -> str:
     expected, seen = (_bytes(each.direction, pair) for pair in (each.expected, each.seen))
     call = f"{each.family:<16} {each.name:<24} {each.direction}"
-    note = f": {each.note}" if each.note and each.status is not Status.EXACT else ""
+    note = f": {each.note}" if each.note else ""
     return f"{call} {expected:>13} {seen:>13} {each.status.value}{note}"
 
 

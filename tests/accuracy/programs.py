@@ -39,6 +39,10 @@ class AccuracyError(Exception):
     """Something could not be run; the text says why."""
 
 
+class NoAnswer(AccuracyError):
+    """The generator is stuck; the text says where."""
+
+
 def build(directory: Path, static: bool = False) -> Path:
     """Compile the generator into `directory`; `static` if it has to run on another system, too.
 
@@ -90,7 +94,8 @@ class Generator:
     `absent` says why this kernel does not have the family, or is None.
 
     Raises, here and in run():
-        AccuracyError: it ended, or does not answer.
+        NoAnswer: it is stuck.
+        AccuracyError: it ended.
     """
 
     def __init__(self, program: Path, family: str) -> None:
@@ -154,13 +159,23 @@ class Generator:
         while b"\n" not in self._data:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([stdout], [], [], left)[0]:
-                raise AccuracyError(f"the generator does not answer for {_OPERATION:g} s")
+                raise NoAnswer(
+                    f"the generator does not answer for {_OPERATION:g} s; it is in {self._place()}"
+                )
             data = os.read(stdout, 65536)
             if not data:
                 raise self._ended()
             self._data += data
         line, self._data = self._data.split(b"\n", 1)
         return line.decode().split()
+
+    def _place(self) -> str:
+        """Functions of the kernel that it is in, the innermost first."""
+        try:
+            lines = Path(f"/proc/{self.pid}/stack").read_text().splitlines()
+        except OSError as error:
+            return f"an unknown place ({error.strerror})"
+        return " < ".join(line.split()[-1].split("+")[0] for line in lines[:8]) or "user mode"
 
     def _ended(self) -> AccuracyError:
         return AccuracyError(f"the generator ended with {self._process.wait(_PATIENCE)}")

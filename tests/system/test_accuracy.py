@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.accuracy import matrix
+from tests.accuracy import matrix, programs
 from tests.accuracy.programs import Generator, build, private_daemon
-from tests.accuracy.results import Status
+from tests.accuracy.results import Operation, Status
+
+#: A generator that says what it offers and nothing more: the first time, or each time.
+STUCK = """#!/bin/sh
+[ $# = 0 ] && exec {generator}
+{often} || mkdir {mark} || exec {generator} "$@"
+{generator} "$@" </dev/null
+exec sleep 60
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +36,26 @@ def test_every_byte_is_counted_once(backend: str, generator: Path, tmp_path: Pat
     # What no kernel lacks has been there.
     assert {"tcp4", "udp4", "unix-stream", "attribution", "load"} <= exact
     assert sum(each.status is Status.EXACT for each in found) > 300
+
+
+def tried(generator: Path, directory: Path, often: str) -> list[Operation]:
+    for each in (directory, *directory.parents[:2]):
+        each.chmod(0o755)
+    stuck = directory / "stuck"
+    stuck.write_text(STUCK.format(generator=generator, mark=directory / "mark", often=often))
+    stuck.chmod(0o755)
+    only = matrix.Filter(["unix-stream/send", "unix-stream/recv"], Generator.families(generator))
+    with private_daemon(directory, "auto") as daemon:
+        return list(matrix.run(daemon, "auto", stuck, only, lambda _: None))
+
+
+@pytest.mark.parametrize("often", ["false", "true"])
+def test_who_is_stuck_gets_a_second_try_and_no_third(
+    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: str
+) -> None:
+    monkeypatch.setattr(programs, "_OPERATION", 3.0)
+    found = tried(generator, tmp_path, often)
+    status = Status.OFF if often == "true" else Status.EXACT
+    assert [(each.name, each.status) for each in found] == [("send", status), ("recv", status)]
+    assert "does not answer for 3 s; it is in " in found[0].note
+    assert found[0].note.startswith("at the second try; ") is (often == "false")

@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 /* After so many ms without data a socket on loopback is empty. */
 #define QUIET 3
-#define MOST_WAITS 300
+/* TCP that had packets refused by a full buffer sends them again after seconds, once it has room. */
+#define DRAIN_S 60
 #define LATER_US 30000
 #define DELAYED_ACK_US 50000	/* so long TCP may take to say that it has got data */
 #define STREAM_FILL 3000
@@ -32,11 +34,16 @@ static int readable(int fd, int ms)
 	return poll(&poll_fd, 1, ms) > 0;
 }
 
-static void drain(int fd)
+/* Whether there may be more later. */
+static int drain(int fd)
 {
-	while (readable(fd, QUIET))
-		if (recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT) <= 0)
-			break;
+	while (readable(fd, QUIET)) {
+		long got = recv(fd, scrap, sizeof(scrap), MSG_DONTWAIT);
+
+		if (got <= 0)
+			return got < 0 && errno == EAGAIN;
+	}
+	return 1;
 }
 
 /* Bytes of a stream that its other end has not got yet. */
@@ -45,6 +52,16 @@ static int on_its_way(int fd)
 	int bytes = 0;
 
 	return ioctl(fd, SIOCOUTQ, &bytes) ? 0 : bytes;
+}
+
+/* All that `a` has sent: what stays in its buffer would keep it from sending more. */
+static void drain_way(const struct ends *ends)
+{
+	time_t until = time(NULL) + DRAIN_S;
+
+	while (drain(ends->b) && is_stream(ends) && on_its_way(ends->a))
+		if (time(NULL) > until)
+			break;
 }
 
 static void sink(int fd, long n)
@@ -100,9 +117,7 @@ static void obey(const struct order *order, const struct ends *ends, int from)
 		stuff(ends->a);
 		break;
 	case DRAIN:
-		drain(ends->b);
-		for (int i = 0; i < MOST_WAITS && is_stream(ends) && on_its_way(ends->a); i++)
-			drain(ends->b);
+		drain_way(ends);
 		drain(ends->a);
 		break;
 	case SINK:
