@@ -1,7 +1,7 @@
 """One back-end on this kernel: its ways chosen, compiled, attached.
 
-Part of the loader: bcc is handed in by it. Whatever way fails is passed over, and the whole is
-compiled anew with the next one, because BCC's maps belong to one compilation.
+Part of the loader, which hands in what compiles. Whatever way fails is passed over, and the whole
+is made anew with the next one: what is tried does not meet what was tried before.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import Any
 
 from netiod import attach, backends, hooks
 from netiod.features import Features
+from netiod.maps import MapError
+from netiod.programs import Programs
 from netiod.words import Words
 
-#: Compiles C files of bpf/hooks together with what every back-end needs: a bcc.BPF.
-Compile = Callable[[tuple[str, ...]], Any]
+#: Makes programs of C files of bpf/hooks, together with what every back-end needs.
+Make = Callable[[tuple[str, ...]], Programs]
 Log = Callable[[str], None]
 
 
@@ -40,7 +41,7 @@ class Assembled:
     """
 
     backend: hooks.Backend
-    bpf: Any
+    programs: Programs
     links: dict[hooks.Hook, int] = field(default_factory=dict)
     missing: list[dict[str, str]] = field(default_factory=list)
     blind: list[str] = field(default_factory=list)
@@ -59,11 +60,10 @@ class Assembled:
 
     def close(self) -> None:
         """Detach all."""
-        for hook, link in self.links.items():
-            if hook.kind in (hooks.CGROUP, hooks.CLASSIC):  # not attached by bcc
-                os.close(link)
+        for link in self.links.values():
+            os.close(link)
         self.links.clear()
-        self.bpf.cleanup()
+        self.programs.close()
 
     @property
     def has_kretprobes(self) -> bool:
@@ -81,13 +81,13 @@ class Assembled:
 def assemble(
     backend: hooks.Backend,
     kernel: Features,
-    compile_: Compile,
+    make: Make,
     log: Log,
     words: Words,
     without: Container[str] = (),
 ) -> Assembled:
     """Attach `backend` by the best ways that this kernel has, `without` the parts of those names;
-    what bcc and clang print meanwhile goes to `words`.
+    what the compiler prints meanwhile goes to `words`.
 
     Raises:
         Unavailable: it cannot be had on this kernel.
@@ -99,7 +99,7 @@ def assemble(
         ways = {name: way for name, way in ways.items() if name not in without}
         try:
             state = (refused, partial, without)
-            return _attach(backend, ways, kernel, state, compile_, log, words)
+            return _attach(backend, ways, kernel, state, make, log, words)
         except _Refused as error:
             log(f"back-end {backend.name}: {error}")
             refused[id(error.way)] = str(error)
@@ -136,7 +136,7 @@ def _attach(
     ways: dict[str, hooks.Way],
     kernel: Features,
     state: tuple[dict[int, str], set[int], Container[str]],
-    compile_: Compile,
+    make: Make,
     log: Log,
     words: Words,
 ) -> Assembled:
@@ -144,28 +144,30 @@ def _attach(
     sources = tuple(dict.fromkeys(name for way in ways.values() for name in way.sources))
     with words.caught() as text:
         try:
-            made = Assembled(backend, compile_(sources))
+            made = Assembled(backend, make(sources))
+        except MapError as error:
+            raise Unavailable(error.strerror) from error
         except Exception as error:
             why = _first_error(text()) or _short(error)
             raise Unavailable(f"does not compile: {why}") from error
-        try:
-            for part in backend.parts:
-                if part.name in without:
-                    made.blind.append(part.cost)
-                    continue
-                if part.name not in ways:
-                    made.lacks(part.name, _reasons(part, refused), part.cost, part.uncounted)
-                    continue
-                way = ways[part.name]
-                made.blind += way.blind
-                _attach_way(made, way, kernel, id(way) in partial, text, log)
-            for hook in backends.COMMON:
-                _attach_hook(made, hook, kernel, text, log)
-        except BaseException as error:
-            made.close()
-            if isinstance(error, _HookRefused):
-                raise Unavailable(str(error)) from error
-            raise
+    try:
+        for part in backend.parts:
+            if part.name in without:
+                made.blind.append(part.cost)
+                continue
+            if part.name not in ways:
+                made.lacks(part.name, _reasons(part, refused), part.cost, part.uncounted)
+                continue
+            way = ways[part.name]
+            made.blind += way.blind
+            _attach_way(made, way, kernel, id(way) in partial, log)
+        for hook in backends.COMMON:
+            _attach_hook(made, hook, kernel, log)
+    except BaseException as error:
+        made.close()
+        if isinstance(error, _HookRefused):
+            raise Unavailable(str(error)) from error
+        raise
     log(f"back-end {backend.name}: {', '.join(hook.name for hook in made.links)}")
     return made
 
@@ -179,13 +181,12 @@ def _attach_way(
     way: hooks.Way,
     kernel: Features,
     accept_partial: bool,
-    text: Callable[[], str],
     log: Log,
 ) -> None:
     before = len(made.missing)
     try:
         for hook in way.hooks:
-            _attach_hook(made, hook, kernel, text, log)
+            _attach_hook(made, hook, kernel, log)
     except _HookRefused as error:
         raise _Refused(way, str(error)) from error
     missing = made.missing[before:]
@@ -196,20 +197,17 @@ def _attach_way(
         raise _Refused(way, f"{names}: {missing[0]['why'].split(';')[0]}", partial=True)
 
 
-def _attach_hook(
-    made: Assembled, hook: hooks.Hook, kernel: Features, text: Callable[[], str], log: Log
-) -> None:
+def _attach_hook(made: Assembled, hook: hooks.Hook, kernel: Features, log: Log) -> None:
     if hook.after and all(hook.after != other.program for other in made.links):
         return  # what it is of use to has been told to be missing
     why = ""
     if hook.kind in hooks.ON_FUNCTIONS and not kernel.types.has_function(hook.point):
         why = "this kernel has no such function"
     else:
-        said = len(text())
         try:
-            made.links[hook] = attach.attach(made.bpf, hook)
-        except Exception as error:
-            why = _reason(text()[said:]) or _short(error)
+            made.links[hook] = attach.attach(made.programs, hook, kernel.types)
+        except OSError as error:
+            why = error.strerror or str(error)
             if hook.required:
                 raise _HookRefused(f"{hook.name}: {why}") from error
     if not why:
@@ -226,16 +224,9 @@ def _attach_hook(
 
 
 def _short(error: Exception) -> str:
-    """One line: bcc's own messages may quote the whole program."""
+    """One line: BCC's own messages may quote the whole program."""
     return str(error).split("\n", 1)[0][:200]
 
 
 def _first_error(text: str) -> str:
     return next((line for line in text.splitlines() if "error:" in line), "")
-
-
-def _reason(text: str) -> str:
-    """The last line of what bcc and the verifier said that is one: sums of work are none."""
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("processed ")]
-    return lines[-1] if lines else ""

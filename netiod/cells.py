@@ -48,7 +48,8 @@ class Cells:
         self._leaving: deque[tuple[float, int]] = deque()
 
     def __contains__(self, pid: int) -> bool:
-        return bool(self._where(pid))
+        # Asked of every process each second: `elsewhere` is a call of the kernel.
+        return bool(self._near(pid) or self._where(pid))
 
     def get(self, pid: int) -> dict[str, Any] | None:
         """The counters (struct proc) of a process that is in."""
@@ -123,9 +124,14 @@ class Cells:
     def _owner(self, at: int) -> int:
         return self._cells.word(at, self._tgid)
 
-    def _where(self, pid: int) -> list[int]:
+    def _near(self, pid: int) -> list[int]:
+        """The cells of its PID's low bits, as far as they are this process's."""
         home = pid % self._half
-        found = [at for at in (home, self._half + home) if self._owner(at) == pid]
+        return [at for at in (home, self._half + home) if self._owner(at) == pid]
+
+    def _where(self, pid: int) -> list[int]:
+        """All its cells."""
+        found = self._near(pid)
         packed = self._elsewhere.get(_U32.pack(pid)) if len(found) < 2 else None
         if packed is not None:
             (at,) = _U32.unpack(packed)

@@ -6,17 +6,14 @@ is made one of the function, by its number in the kernel's BTF.
 
 from __future__ import annotations
 
-import ctypes
-import struct
 from collections.abc import Iterable
-from typing import Any
 
 from netiod.btf import Btf
+from netiod.compiled import INSN
 
 #: Function: the helper number that stands for it in the C text.
 _STANDS_FOR = {"bpf_rdonly_cast": 0x6E657400}
-#: struct bpf_insn of <linux/bpf.h>: BPF_JMP | BPF_CALL; source register BPF_PSEUDO_KFUNC_CALL.
-_INSN = struct.Struct("<BBhi")
+#: BPF_JMP | BPF_CALL; source register BPF_PSEUDO_KFUNC_CALL.
 _CALL, _HELPER, _KFUNC = 0x85, 0, 2 << 4
 
 
@@ -31,20 +28,19 @@ def cflags(types: Btf, structs: Iterable[str]) -> list[str]:
     ]
 
 
-def link(module: Any, lib: Any, types: Btf) -> None:
-    """Put the calls into all programs of a module of `lib` (libbcc), before they are loaded."""
-    numbers = {
-        stands: number
-        for name, stands in _STANDS_FOR.items()
-        if (number := types.function_id(name)) is not None
-    }
-    if not numbers:
-        return
-    for i in range(lib.bpf_num_functions(module)):
-        program = lib.bpf_function_name(module, i)
-        start, size = (f(module, program) for f in (lib.bpf_function_start, lib.bpf_function_size))
-        code = (ctypes.c_char * size).from_address(start)
-        for at, insn in enumerate(_INSN.iter_unpack(code.raw)):
-            opcode, registers, offset, immediate = insn
-            if (opcode, registers) == (_CALL, _HELPER) and immediate in numbers:
-                _INSN.pack_into(code, at * _INSN.size, _CALL, _KFUNC, offset, numbers[immediate])
+def link(code: bytes, types: Btf) -> bytes:
+    """A compiled program with the calls put in."""
+    for name, stands in _STANDS_FOR.items():
+        number = types.function_id(name)
+        if number is not None:
+            wanted = INSN.pack(_CALL, _HELPER, 0, stands)
+            code = _replaced(code, wanted, INSN.pack(_CALL, _KFUNC, 0, number))
+    return code
+
+
+def _replaced(code: bytes, old: bytes, new: bytes) -> bytes:
+    changed, at = bytearray(code), -1
+    while (at := code.find(old, at + 1)) >= 0:
+        if at % INSN.size == 0:
+            changed[at : at + INSN.size] = new
+    return bytes(changed)

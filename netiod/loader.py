@@ -1,8 +1,6 @@
 """The loader: compiles, loads and attaches, hands every descriptor over, and is gone.
 
-The only module that imports bcc, and only inside run(): the compiler it brings is 100 MB that
-no process should keep. Runs in a child of the supervisor, as root with what loading takes: the
-compiler reads our own C text, with what the kernel says of its own types, and nothing else.
+Runs in a child of the supervisor, as root with what loading takes.
 """
 
 from __future__ import annotations
@@ -12,33 +10,37 @@ import os
 import platform
 import resource
 import socket
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from netioctl.wire import layout
 from netioctl.wire.errors import NetioError, PrerequisiteError
-from netiod import attach, backends, btf, confine, hooks, kfuncs, mounts
-from netiod.assemble import Assembled, Unavailable, assemble
+from netiod import (
+    attach,
+    backends,
+    compile_cache,
+    compiler,
+    confine,
+    hooks,
+    kfuncs,
+    mounts,
+    source,
+)
+from netiod.assemble import Assembled, Log, Unavailable, assemble
+from netiod.btf import Btf
 from netiod.cells import number_of_cells
+from netiod.compile_cache import CompileCache
+from netiod.compiled import Compiled
 from netiod.features import Features, check_ring_buffer
 from netiod.maps import Stack
-from netiod.selector import SELECTORS
+from netiod.programs import Programs
+from netiod.source import Source
 
 if TYPE_CHECKING:
     from netiod.settings import Settings
     from netiod.words import Words
 
-#: Bytes of the ring that carries new connections and exits: about 3,000 a batch.
-META_RING = 1 << 20
-#: Unix socket names kept; a connection beyond them is shown by its peer's PID.
-MAX_NAMES = 8192
-#: netiod's own processes, and viewers that use selectors.
-MAX_PASSED_OVER = 8192
-#: Processes, by the low bits of their PID, of which is remembered that no selector wants them.
-_UNWANTED = 4096
-#: C files that every back-end needs, in this order; its own come after them.
-_SOURCES = ("maps.c", "processes.c", "cgroups.c", "core.c", "hooks/regs.h")
-_FILTER_WORDS = (4_194_304 + 16) // 16
 _MAPS = (
     "filter",
     "cells",
@@ -59,13 +61,6 @@ _MAPS = (
     "events",
     "meta",
 )
-#: Four places for each connection, by hash: few find theirs taken by another.
-_NEAR_BITS = 2
-#: Structs that are loaded from, where the kernel can tell the verifier what a pointer leads to.
-_KNOWN = ("sock_common", "pt_regs")
-#: Helpers that not every kernel has, and that the C code can do without.
-_HELPERS = ("bpf_task_pt_regs",)
-_PAGE = resource.getpagesize()
 _ARCH = {"x86_64": "x86", "aarch64": "arm64"}
 _CAP_SYS_ADMIN, _CAP_BPF = 21, 39
 
@@ -74,7 +69,7 @@ def run(settings: Settings, channel: socket.socket, words: Words) -> NoReturn:
     """Load the best back-end that `settings` allow and send it over `channel`; does not return.
     What libraries print goes to `words`.
 
-    Leaves by os._exit in every case: bcc would detach the programs at a normal exit.
+    Leaves by os._exit in every case: nothing of the parent's is to be cleaned up twice.
     """
     from netiod.handover import send_error, send_loaded, send_log
 
@@ -91,7 +86,7 @@ def run(settings: Settings, channel: socket.socket, words: Words) -> NoReturn:
         os._exit(status)
 
 
-def load(settings: Settings, log: Any, words: Words) -> tuple[dict[str, Any], dict[str, int]]:
+def load(settings: Settings, log: Log, words: Words) -> tuple[dict[str, Any], dict[str, int]]:
     """Compile, load and attach; (what `status` shows, descriptors by name).
 
     Names of descriptors: `map:NAME`, `prog:FUNCTION`, `link:FUNCTION`.
@@ -104,10 +99,8 @@ def load(settings: Settings, log: Any, words: Words) -> tuple[dict[str, Any], di
         raise PrerequisiteError(
             f"netio does not know this machine's architecture: {platform.machine()}"
         )
-    top = layout.event_h().parent
-    types = btf.Btf.of_kernel()
-    kernel_h = btf.write_kernel_h((top / "kernel.h").read_text(), types)
-    os.environ["BCC_KERNEL_SOURCE"] = str(top / "include")
+    # Where BCC looks for headers, of which it needs none.
+    os.environ["BCC_KERNEL_SOURCE"] = str(source.top() / "include")
     # Kernels before 5.11 charge maps to this limit; without CAP_SYS_RESOURCE it stays as it is.
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     with contextlib.suppress(ValueError, OSError):
@@ -118,7 +111,8 @@ def load(settings: Settings, log: Any, words: Words) -> tuple[dict[str, Any], di
     confine.loader_has_mounted()
     attach.sweep_kprobes()
     check_ring_buffer()
-    kernel = Features(types)
+    kernel = Features(Btf.of_kernel())
+    make = _Maker(kernel, settings, log)
     wanted = [b for b in backends.BACKENDS if settings.backend in ("auto", b.name)]
     rejected: list[dict[str, str]] = []
     partial: list[tuple[int, hooks.Backend, str]] = []
@@ -126,9 +120,7 @@ def load(settings: Settings, log: Any, words: Words) -> tuple[dict[str, Any], di
     without = () if settings.splice else (backends.SPLICE,)
 
     def assembled(backend: hooks.Backend) -> Assembled:
-        return assemble(
-            backend, kernel, lambda c: _compile(c, kernel, kernel_h, settings), log, words, without
-        )
+        return assemble(backend, kernel, make, log, words, without)
 
     for backend in wanted:
         try:
@@ -152,81 +144,56 @@ def load(settings: Settings, log: Any, words: Words) -> tuple[dict[str, Any], di
     return _describe(assembled(best), rejected, settings)
 
 
-def _compile(files: tuple[str, ...], kernel: Features, kernel_h: str, settings: Settings) -> Any:
-    """A bcc.BPF of C files below bpf/hooks: one text, because BCC rewrites map calls only in its
-    main file."""
-    from bcc import BPF
-    from bcc.libbcc import lib
+class _Maker:
+    """Makes programs of C files: of what was compiled before, or else by the compiler."""
 
-    class Unattached(BPF):  # type: ignore[misc]
-        """bcc would attach by function name, and give up where one fails."""
+    def __init__(self, kernel: Features, settings: Settings, log: Log) -> None:
+        self._kernel, self._settings, self._log = kernel, settings, log
+        self._source = Source(kernel, settings)
+        self._cache = CompileCache(Path(settings.cache_dir))
 
-        def has(self, name: bytes) -> bool:
-            """Is there a program of that name?"""
-            return bool(lib.bpf_function_start(self.module, name))
+    def __call__(self, files: tuple[str, ...]) -> Programs:
+        compiled = self._compiled(self._source.text(files), self._source.cflags(files))
+        types = self._kernel.types
+        linked = {name: kfuncs.link(code, types) for name, code in compiled.programs.items()}
+        made = Programs(replace(compiled, programs=linked))
+        if not self._kernel.atomic_fetch:
+            # Nobody can count them off: all rows are ready from the start.
+            free = Stack(made.map("free_rows"))
+            for number in range(self._settings.max_connections):
+                free.push(number)
+        return made
 
-        def _trace_autoload(self) -> None:
-            pass
-
-    top = layout.event_h().parent
-    parts = [
-        (top / "event.h").read_text(),
-        _layout_checks(),
-        kernel_h,
-        *((top / name).read_text() for name in _SOURCES),
-        *((top / "hooks" / name).read_text() for name in files),
-    ]
-    cflags = [
-        f"-DNETIO_FILTER_WORDS={_FILTER_WORDS}",
-        f"-DNETIO_MAX_PIDS={settings.max_pids}",
-        f"-DNETIO_CELLS={number_of_cells(settings.max_pids)}",
-        # Those of before the broker was replaced as well, and two cgroups of each path.
-        f"-DNETIO_MAX_SELECTORS={6 * SELECTORS}",
-        f"-DNETIO_MAX_PATHS={2 * SELECTORS}",
-        f"-DNETIO_MAX_PASSED_OVER={MAX_PASSED_OVER}",
-        f"-DNETIO_UNWANTED={_UNWANTED}",
-        f"-DNETIO_MAX_CONNECTIONS={settings.max_connections}",
-        f"-DNETIO_NEAR_BITS={_NEAR_BITS + max(1, (settings.max_connections - 1).bit_length())}",
-        f"-DNETIO_MAX_NAMES={MAX_NAMES}",
-        f"-DNETIO_RING_PAGES={settings.ring_size // _PAGE}",
-        f"-DNETIO_META_PAGES={META_RING // _PAGE}",
-        f"-DNETIO_CPUS={os.sysconf('SC_NPROCESSORS_CONF')}",
-        *(f"-DNETIO_HAS_{helper}" for helper in _HELPERS if kernel.types.has_function(helper)),
-        *(["-DNETIO_HAS_atomic_fetch"] if kernel.atomic_fetch else []),
-        *kfuncs.cflags(kernel.types, _KNOWN),
-        *(["-DNETIO_CHOOSES_FIRST"] if backends.chooses_first(files) else []),
-        "-Wno-everything",
-    ]
-    compiled = Unattached(text="\n".join(parts).encode(), cflags=cflags)
-    kfuncs.link(compiled.module, lib, kernel.types)
-    if not kernel.atomic_fetch:
-        # Nobody can count them off: all rows are ready from the start.
-        free = Stack(compiled[b"free_rows"].map_fd)
-        for number in range(settings.max_connections):
-            free.push(number)
-    return compiled
+    def _compiled(self, text: str, cflags: list[str]) -> Compiled:
+        name = compile_cache.key(text, cflags, compiler.version())
+        try:
+            found = self._cache.get(name)
+        except OSError as error:
+            self._log(f"nothing compiled is taken from {_said(error)}")
+            found = None
+        if found is not None:
+            return found
+        started = time.monotonic()
+        made = compiler.compile_text(text, cflags)
+        self._log(f"compiled in {time.monotonic() - started:.2f} s")
+        try:
+            self._cache.put(name, made)
+        except OSError as error:
+            self._log(f"what was compiled is not kept: {_said(error)}")
+        return made
 
 
-def _layout_checks() -> str:
-    """Assertions that BCC's compiler lays the records out as layout.py read them."""
-    lines = []
-    for record in layout.load().structs.values():
-        name = f"struct {record.name}"
-        lines.append(f'_Static_assert(sizeof({name}) == {record.size}, "layout");')
-        lines += [
-            f'_Static_assert(__builtin_offsetof({name}, {f.name}) == {f.offset}, "layout");'
-            for f in record.fields
-        ]
-    return "\n".join(lines)
+def _said(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}"
 
 
 def _describe(
     found: Assembled, rejected: list[dict[str, str]], settings: Settings
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """What load() returns."""
-    fds = {f"map:{name}": found.bpf[name.encode()].map_fd for name in _MAPS}
+    fds = {f"map:{name}": found.programs.map(name) for name in _MAPS}
     for hook, link in found.links.items():
-        fds[f"prog:{hook.name}"] = found.bpf.funcs[attach.program_name(found.bpf, hook)].fd
+        fds[f"prog:{hook.name}"] = found.programs.program(hook.program)
         fds[f"link:{hook.name}"] = link
     profile = attach.kprobe_profile() if found.has_kretprobes else None
     if profile is not None:
@@ -244,7 +211,7 @@ def _describe(
         "on_demand": [attach.describe(hook) for hook in found.links if hook.on_demand],
         "tells_errors": found.backend.tells_errors,
         "ring_size": settings.ring_size,
-        "meta_size": META_RING,
+        "meta_size": source.META_RING,
         "cells": number_of_cells(settings.max_pids),
         "broker_capabilities": _broker_capabilities(fds["map:config"]),
     }

@@ -139,6 +139,12 @@ def parser() -> argparse.ArgumentParser:
         help=f"where control and stream sockets are (default {default.run_dir})",
     )
     add(
+        "--cache-dir",
+        metavar="DIR",
+        help="where compiled programs are kept, so that the next start need not compile; losing "
+        f"it costs a second (default {default.cache_dir})",
+    )
+    add(
         "--group",
         metavar="NAME",
         help="its members are operators, who may watch every process; all others watch "

@@ -10,8 +10,8 @@ from netiod.maps import MapError, ProgramInfo
 
 #: These run inside the other functions that are hooked: what they alone miss is counted there.
 _INNER = frozenset(("sock_sendmsg", "sock_recvmsg"))
-#: A line of tracefs's kprobe_profile: name, hits, misses. Names are those that bcc gives.
-_PROFILE = re.compile(r"^\s*r_(\w+)_bcc_\d+\s+\d+\s+(\d+)$", re.M)
+#: A line of tracefs's kprobe_profile: name, hits, misses. Names are those that attach.py gives.
+_PROFILE = re.compile(r"^\s*r_(\w+)_netio_\d+\s+\d+\s+(\d+)$", re.M)
 
 
 class Missed:

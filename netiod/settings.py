@@ -33,6 +33,8 @@ class Settings:
 
     #: Absolute path of the directory of control socket, stream sockets and lock file.
     run_dir: str = DEFAULT_RUN_DIR
+    #: Absolute path of the directory where compiled programs are kept.
+    cache_dir: str = "/var/cache/netio"
     #: Its members are operators.
     group: str = "netio"
     #: Whom broker and gates run as.
@@ -164,6 +166,7 @@ def _flag(value: Any) -> bool:
 
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "run_dir": _directory,
+    "cache_dir": _directory,
     "group": _text,
     "user": _text,
     "backend": _backend,

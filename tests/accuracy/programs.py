@@ -219,6 +219,7 @@ def private_daemon(scratch: Path, backend: str) -> Iterator[Daemon]:
     run_dir, log = scratch / f"run-{backend}", scratch / f"{backend}.log"
     command = [sys.executable, "-c", _START, "--run-dir", str(run_dir)]
     command += ["--config", "/dev/null", "--backend", backend]
+    command += ["--cache-dir", str(scratch / "compiled")]
     with log.open("wb") as output:
         # In a session of its own, so that Ctrl+C reaches this program alone.
         process = subprocess.Popen(

@@ -174,7 +174,8 @@ def private_daemon(scratch: Path, *options: str) -> Iterator[Daemon]:
     left alone."""
     run_dir, log = scratch / "run", scratch / "netiod.log"
     command = [sys.executable, "-m", "netiod", "--run-dir", str(run_dir), "--config", "/dev/null"]
-    command += options
+    # Its own, lest the first start be the one that some other left compiled; options win.
+    command += ["--cache-dir", str(scratch / "compiled"), *options]
     begin = time.monotonic()
     with (
         log.open("wb") as output,

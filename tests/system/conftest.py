@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ BACKENDS = os.environ.get("NETIO_TEST_BACKENDS", "tracepoint syscall").split()
 PATIENCE = float(os.environ.get("NETIO_TEST_PATIENCE", "1"))
 #: Where a start takes many seconds, tests share a daemon: those that tests.kernels chooses can.
 SHARED = bool(os.environ.get("NETIO_TEST_SHARED"))
+#: Compiled programs of all daemons of a session.
+CACHE = tempfile.TemporaryDirectory(prefix="netio-compiled-")
 #: Two users that own nothing on any machine.
 ALICE, BOB = 54321, 54322
 
@@ -145,6 +148,7 @@ class Daemon:
                     "--run-dir",
                     str(run_dir),
                     "-v",
+                    *("--cache-dir", CACHE.name),
                     *map(str, options),
                 ],
                 cwd=TOP,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import TOP, Daemon, StartDaemon, StartTraffic, wait_until
+from tests.system.conftest import CACHE, TOP, Daemon, StartDaemon, StartTraffic, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -84,6 +84,7 @@ class Manager:
         daemon.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONWARNINGS": "error"}
         daemon.log_path = run_dir.with_suffix(f".{time.monotonic_ns()}.log")
         arguments = ["-m", "netiod", "--run-dir", str(run_dir), "-v", *options]
+        arguments += ["--cache-dir", CACHE.name]
         passed = {} if self.control is None else {"control": self.control.fileno()}
         passed.update(self.kept)
         fds = list(passed.values())

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netioctl.client import Client
-from tests.system.conftest import TOP, StartDaemon, StartTraffic, needs_kprobes, wait_until
+from tests.system.conftest import CACHE, TOP, StartDaemon, StartTraffic, needs_kprobes, wait_until
 
-#: Loads in a process of its own, which bcc would not leave clean, after `setup`.
+#: Loads in a process of its own, which ends with what was attached, after `setup`.
 _LOAD = """
 import json, os, sys
 from dataclasses import replace
@@ -34,7 +37,8 @@ def rename(point, new):
 
 {setup}
 try:
-    info, _ = loader.load(settings.Settings(backend={backend!r}), lambda _: None, words.Words())
+    chosen = settings.Settings(backend={backend!r}, cache_dir={cache!r})
+    info, _ = loader.load(chosen, lambda _: None, words.Words())
     print(json.dumps(info["backend"]), flush=True)
 except NetioError as error:
     print(json.dumps(dict(error=str(error))), flush=True)
@@ -44,7 +48,7 @@ os._exit(0)
 
 def load(setup: str, backend: str = "auto") -> dict[str, Any]:
     """What `status` would say of the back-end, or {"error": ...}."""
-    code = _LOAD.format(setup=setup, backend=backend)
+    code = _LOAD.format(setup=setup, backend=backend, cache=CACHE.name)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=TOP,
@@ -154,6 +158,36 @@ def test_splice_is_counted_unless_it_is_switched_off(
         assert any("splice(2)" in text for text in backend["blind"])
     else:
         assert received == 1234
+
+
+@pytest.mark.faults
+def test_events_of_a_loader_whose_daemon_was_killed_are_removed(
+    start_daemon: StartDaemon, tmp_path: Path
+) -> None:
+    needs_kprobes()
+
+    def events() -> set[str]:
+        """What netiod has made in tracefs; it mounts that for itself alone."""
+        place = tmp_path / "tracefs"
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tracefs", "tracefs", place], check=True)
+        try:
+            return set(re.findall(r"/(r_\w+_netio_\d+) ", (place / "kprobe_events").read_text()))
+        finally:
+            subprocess.run(["umount", place], check=True)
+
+    before = events()
+    first = start_daemon("--backend", "kprobe")
+    made = events() - before
+    assert made
+    for process in first.status()["processes"]:
+        os.kill(process["pid"], signal.SIGKILL)
+    first.process.wait()
+    second = start_daemon("--backend", "kprobe")
+    left = events()
+    assert not made & left
+    assert left - before
+    second.stop()
 
 
 def test_returns_that_find_no_room_are_told_and_their_threads_heal(

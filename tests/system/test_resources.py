@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from netioctl.client import Client
-from tests.system.conftest import ALICE, BOB, TOP, StartDaemon, StartTraffic, wait_until
+from tests.system.conftest import ALICE, BOB, CACHE, TOP, StartDaemon, StartTraffic, wait_until
 
 _MB = 1 << 20
 
@@ -85,7 +85,11 @@ def test_ten_thousand_processes(start_daemon: StartDaemon, traffic: StartTraffic
 def netiod(run_dir: Path, *options: str, **more: object) -> subprocess.CompletedProcess[str]:
     """Run a netiod that cannot start."""
     return subprocess.run(
-        [sys.executable, "-m", "netiod", "--run-dir", str(run_dir), *options],
+        [
+            *(sys.executable, "-m", "netiod", "--run-dir", str(run_dir)),
+            *("--cache-dir", CACHE.name),
+            *options,
+        ],
         cwd=TOP,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         capture_output=True,

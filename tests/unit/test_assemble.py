@@ -1,7 +1,8 @@
-"""Which ways a back-end goes, when a kernel refuses some of them. bcc and the kernel are played."""
+"""Which ways a back-end goes, when a kernel refuses some. Compiler and kernel are played."""
 
 from __future__ import annotations
 
+import errno
 import os
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -12,20 +13,22 @@ from netiod import assemble, attach, backends
 from netiod.assemble import Assembled, Unavailable
 from netiod.features import Features
 from netiod.hooks import CGROUP, FENTRY, FEXIT, RAW, Backend, Hook, Part, Way
+from netiod.maps import MapError
+from netiod.programs import ProgramRefused
 from netiod.words import Words
 
 
-class _Bpf:
+class _Programs:
     """A compilation: `sources` are what it was made of."""
 
-    made: ClassVar[list[_Bpf]] = []
+    made: ClassVar[list[_Programs]] = []
 
     def __init__(self, sources: tuple[str, ...]) -> None:
-        self.sources, self.clean = sources, False
+        self.sources, self.closed = sources, False
         self.made.append(self)
 
-    def cleanup(self) -> None:
-        self.clean = True
+    def close(self) -> None:
+        self.closed = True
 
 
 class _Kernel:
@@ -38,10 +41,9 @@ class _Kernel:
         types = SimpleNamespace(has_function=lambda name: name not in self.lacks)
         self.features = Features(types)  # type: ignore[arg-type]
 
-    def attach(self, _bpf: Any, hook: Hook) -> int:
+    def attach(self, _programs: Any, hook: Hook, _types: Any) -> int:
         if hook.point in self.refuses:
-            os.write(2, f"{hook.point} is refused\nprocessed 0 insns (limit 1000000)\n".encode())
-            raise OSError("no")
+            raise ProgramRefused(errno.EACCES, f"{hook.point} is refused")
         self.attached.append(hook.name)
         return os.open("/dev/null", os.O_RDONLY)
 
@@ -51,12 +53,18 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> _Kernel:
     played = _Kernel()
     monkeypatch.setattr(attach, "attach", played.attach)
     monkeypatch.setattr(backends, "COMMON", ())
-    _Bpf.made.clear()
+    _Programs.made.clear()
     return played
 
 
 def run(backend: Backend, kernel: _Kernel, without: tuple[str, ...] = ()) -> Assembled:
-    return assemble.assemble(backend, kernel.features, _Bpf, lambda _: None, Words(), without)
+    make: Any = _Programs
+    return assemble.assemble(backend, kernel.features, make, lambda _: None, Words(), without)
+
+
+def sources(made: Assembled) -> tuple[str, ...]:
+    played: Any = made.programs
+    return tuple(played.sources)
 
 
 def one(point: str, kind: str = RAW, **more: Any) -> Hook:
@@ -69,31 +77,31 @@ SECOND = Way(("second.c",), (one("b"),), blind=("half",))
 
 def test_the_first_way_is_taken(kernel: _Kernel) -> None:
     made = run(Backend("x", (Part("p", (FIRST, SECOND)),)), kernel)
-    assert made.bpf.sources == ("first.c",)
+    assert sources(made) == ("first.c",)
     assert (made.blind, made.missing) == ([], [])
 
 
 def test_a_way_that_is_refused_gives_way_to_the_next(kernel: _Kernel) -> None:
     kernel.refuses = {"a"}
     made = run(Backend("x", (Part("p", (FIRST, SECOND)),)), kernel)
-    assert made.bpf.sources == ("second.c",)
+    assert sources(made) == ("second.c",)
     assert made.blind == ["half"]
-    assert [bpf.clean for bpf in _Bpf.made] == [True, False]
+    assert [each.closed for each in _Programs.made] == [True, False]
 
 
 def test_a_way_that_the_kernel_lacks_is_not_tried(kernel: _Kernel) -> None:
     lacking = Way(("first.c",), (one("a"),), lambda _: "there is none")
     made = run(Backend("x", (Part("p", (lacking, SECOND)),)), kernel)
-    assert len(_Bpf.made) == 1
-    assert made.bpf.sources == ("second.c",)
+    assert len(_Programs.made) == 1
+    assert sources(made) == ("second.c",)
 
 
-def test_without_any_way_the_reasons_are_told_without_the_verifiers_sums(kernel: _Kernel) -> None:
+def test_without_any_way_the_reasons_are_told(kernel: _Kernel) -> None:
     kernel.refuses = {"a", "b"}
     with pytest.raises(Unavailable) as caught:
         run(Backend("x", (Part("p", (FIRST, SECOND)),)), kernel)
     assert str(caught.value) == "a: a is refused; b: b is refused"
-    assert all(bpf.clean for bpf in _Bpf.made)
+    assert all(each.closed for each in _Programs.made)
 
 
 def test_a_part_that_one_can_do_without_is_told_with_its_cost(kernel: _Kernel) -> None:
@@ -110,7 +118,7 @@ def test_a_part_may_be_left_out_on_purpose(kernel: _Kernel) -> None:
         kernel,
         ("extra",),
     )
-    assert made.bpf.sources == ("first.c",)
+    assert sources(made) == ("first.c",)
     assert (made.blind, made.missing, made.uncounted) == (["the rest"], [], 0)
 
 
@@ -140,13 +148,13 @@ def test_a_function_that_was_renamed_is_named_with_what_it_costs(kernel: _Kernel
 def test_a_way_that_lacks_a_function_gives_way_to_one_that_lacks_none(kernel: _Kernel) -> None:
     kernel.lacks = {"renamed"}
     made = run(Backend("x", (Part("p", (functions("stays", "renamed"), SECOND)),)), kernel)
-    assert made.bpf.sources == ("second.c",)
+    assert sources(made) == ("second.c",)
 
 
 def test_of_ways_that_all_lack_something_the_best_is_taken(kernel: _Kernel) -> None:
     kernel.lacks, kernel.refuses = {"renamed"}, {"b"}
     made = run(Backend("x", (Part("p", (functions("stays", "renamed"), SECOND)),)), kernel)
-    assert made.bpf.sources == ("functions.c",)
+    assert sources(made) == ("functions.c",)
     assert [each["hook"] for each in made.missing] == ["fexit renamed"]
 
 
@@ -171,12 +179,25 @@ def test_what_does_not_compile_is_not_tried_again(kernel: _Kernel) -> None:
         )
 
 
-def test_what_bcc_did_not_attach_is_detached_here(kernel: _Kernel) -> None:
-    made = run(Backend("x", (Part("p", (Way(("c.c",), (one("c", CGROUP),)),)),)), kernel)
-    (link,) = made.links.values()
+def test_all_that_was_attached_is_detached(kernel: _Kernel) -> None:
+    hooks = (one("c", CGROUP), one("r"))
+    made = run(Backend("x", (Part("p", (Way(("c.c",), hooks),)),)), kernel)
+    links = list(made.links.values())
     made.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(link)
+    assert len(links) == 2
+    for link in links:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(link)
+
+
+def test_a_map_that_the_kernel_refuses_is_named(kernel: _Kernel) -> None:
+    def full(_: tuple[str, ...]) -> Any:
+        raise MapError(errno.ENOMEM, "map conns: Cannot allocate memory")
+
+    with pytest.raises(Unavailable, match=r"^map conns: Cannot allocate memory$"):
+        assemble.assemble(
+            Backend("x", (Part("p", (FIRST,)),)), kernel.features, full, lambda _: None, Words()
+        )
 
 
 def test_only_hooks_that_count_tell_of_bytes_that_were_missed(kernel: _Kernel) -> None:

@@ -119,7 +119,7 @@ def test_netiod_knows_of_netioctl_only_the_wire(path: Path) -> None:
         if _within(imported, "netioctl"):
             assert imported == "netioctl" or _within(imported, "netioctl.wire"), imported
         if _within(imported, "bcc"):
-            assert _module(path) == "netiod.loader"
+            assert _module(path) == "netiod.compiler"
 
 
 def _loaded_by(module: str) -> set[str]:

@@ -12,11 +12,11 @@ from netiod.maps import MapError
 from netiod.missed import Missed
 
 PROFILE = """\
-  r___sys_recvfrom_bcc_42                                      300             284
-  r_sock_recvmsg_bcc_42                                        300             284
-  r_sock_sendmsg_bcc_42                                          7               1
-  r_sock_splice_read_bcc_42                                      7               2
-  p_anything_bcc_42                                              7              99
+  r___sys_recvfrom_netio_42                                      300             284
+  r_sock_recvmsg_netio_42                                        300             284
+  r_sock_sendmsg_netio_42                                          7               1
+  r_sock_splice_read_netio_42                                      7               2
+  p_anything_netio_42                                              7              99
 """
 
 
