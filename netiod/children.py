@@ -124,7 +124,8 @@ def describe(status: int) -> str:
 def kill(pid: int, number: signal.Signals, uid: int = 0) -> None:
     """Send a signal to a child that has not been reaped; it may be `uid`'s by now.
 
-    Root without CAP_KILL reaches no process of another user, so it acts as that user meanwhile.
+    Root that was not given CAP_KILL reaches no process of another user, so it acts as that user
+    meanwhile.
     """
     with contextlib.suppress(ProcessLookupError):
         try:

@@ -29,12 +29,14 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAP = "/proc/sys/kernel/cap_last_cap"
 _STATUS = "/proc/self/status"
 #: Capabilities that netiod speaks of: <linux/capability.h>.
-CAP_DAC_OVERRIDE, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 1, 6, 7, 8
+CAP_DAC_OVERRIDE, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 1, 5, 6, 7, 8
 CAP_NET_ADMIN, CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_SYS_RESOURCE = 12, 18, 21, 24
 CAP_PERFMON, CAP_BPF = 38, 39
 #: Supervisor: large buffers for gates' sockets; start children that drop all this, in other root
-#: directories. What its hooks take is added: for_hooks().
-SUPERVISOR = frozenset((CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_SYS_CHROOT))
+#: directories, and end them, also by its own death. What its hooks take is added: for_hooks().
+SUPERVISOR = frozenset(
+    (CAP_NET_ADMIN, CAP_KILL, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_SYS_CHROOT)
+)
 #: Loader: programs for cgroups are network administration; the limit on locked memory before 5.11;
 #: a child that tries what maps take without privileges.
 LOADER = frozenset((CAP_NET_ADMIN, CAP_SYS_RESOURCE, CAP_SETUID, CAP_SETGID))
@@ -142,7 +144,7 @@ def close_off() -> None:
 def die_with_parent(parent: int, number: signal.Signals) -> None:
     """Ask for signal `number` when process `parent` dies; end at once if it has already.
 
-    To be called after drop(): a change of uid cancels it.
+    To be called after drop(): a change of uid cancels it. A parent of another user needs CAP_KILL.
     """
     _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:

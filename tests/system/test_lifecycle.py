@@ -90,6 +90,33 @@ def test_it_starts_where_a_killed_daemon_left_its_sockets(start_daemon: StartDae
 
 
 @pytest.mark.faults
+def test_a_gate_that_is_stuck_ends_with_a_daemon_that_is_killed(
+    start_daemon: StartDaemon, traffic: StartTraffic
+) -> None:
+    daemon = start_daemon()
+    watch = Watch(daemon, "--json", traffic("tcp").pid).wait_ready()
+    gate = children(daemon.process.pid)["netiod-gate"]
+    # It does not see that nobody is there any more.
+    os.kill(gate, signal.SIGSTOP)
+    daemon.process.kill()
+    daemon.process.wait()
+    try:
+        wait_until(lambda: not _lives(gate), what="the gate is gone")
+    finally:
+        if _lives(gate):
+            os.kill(gate, signal.SIGKILL)
+        watch.finish(signal.SIGINT)
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process that is more than waited for."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.faults
 def test_a_killed_broker_comes_back_with_totals_and_what_was_added(
     daemon: Daemon, traffic: StartTraffic
 ) -> None:
