@@ -64,9 +64,13 @@ class CompileCache:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(part, dir_fd=directory)
             file = os.open(part, _NEW, 0o600, dir_fd=directory)
-            with os.fdopen(file, "wb") as output:
-                output.write(_DIGEST(data).digest() + data)
-            os.rename(part, name + _WHOLE, src_dir_fd=directory, dst_dir_fd=directory)
+            try:
+                with os.fdopen(file, "wb") as output:
+                    output.write(_DIGEST(data).digest() + data)
+                os.rename(part, name + _WHOLE, src_dir_fd=directory, dst_dir_fd=directory)
+            except OSError:
+                os.unlink(part, dir_fd=directory)
+                raise
             _forget(directory)
 
     def _read(self, name: str) -> bytes:

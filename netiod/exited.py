@@ -1,4 +1,8 @@
-"""Processes that were held and have exited: their totals stay for a while."""
+"""Processes that were held and have exited: their totals stay for a while.
+
+Of some the kernel side knows the exit, and the broker nothing else yet: the word of their being
+chosen, which has their name, may still be to come.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from netiod.holding import Holding
 
 #: Seconds that the totals of a process stay after its exit.
 KEEP_EXITED = 600.0
+#: Seconds that the word of what has happened to a process may take.
+SETTLE = 1.0
 
 
 class Exited:
@@ -21,6 +27,8 @@ class Exited:
         self._by_uid: dict[int, deque[Holding]] = {}
         #: time.monotonic() until which each is kept: the time of day may step.
         self._until: dict[Holding, float] = {}
+        self._unnamed: dict[tuple[int, int], Holding] = {}
+        self._unnamed_until = 0.0
 
     def get(self, pid: int) -> Holding | None:
         """The latest of that number."""
@@ -58,3 +66,19 @@ class Exited:
                 yield oldest
             if not own:
                 del self._by_uid[uid]
+
+    def await_name(self, holding: Holding) -> None:
+        """Take in one that has no name yet: named() takes it out."""
+        self._unnamed.setdefault((holding.pid, holding.start), holding)
+        self._unnamed_until = time.monotonic() + SETTLE
+
+    def named(self, pid: int, start: int) -> None:
+        """The word of it has come: it is taken in once more when it is held."""
+        self._unnamed.pop((pid, start), None)
+
+    def settle(self) -> Iterator[Holding]:
+        """Keep those whose word does not come; gives what is to be forgotten for them."""
+        if self._unnamed and time.monotonic() > self._unnamed_until:
+            for holding in self._unnamed.values():
+                yield from self.add(holding)
+            self._unnamed.clear()

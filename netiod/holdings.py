@@ -10,7 +10,7 @@ from netioctl.wire.errors import FilterFull, LimitReached, NoSuchProcess, NotHel
 from netiod import guard, policy, processes
 from netiod.audit import Audit
 from netiod.connections import Connections
-from netiod.exited import Exited
+from netiod.exited import SETTLE, Exited
 from netiod.holding import Holding, Viewer
 from netiod.kernel import Kernel
 from netiod.ledger import Ledger
@@ -18,9 +18,7 @@ from netiod.limits import Held
 from netiod.policy import Caller
 from netiod.processes import Process
 from netiod.recovery import Recovery, exited_processes
-
-#: Seconds after which a process is looked at once more: an exit takes less.
-SETTLE = 1.0
+from netiod.wishes import Wishes
 
 #: The share of what may be held below which selectors that rest go on.
 _ROOM = 0.9
@@ -29,7 +27,7 @@ COUNTERS = ("sent_bytes", "recv_bytes", "send_ops", "recv_ops")
 
 
 class Holdings:
-    """All holdings. Every change of the kernel's filter happens here."""
+    """All holdings: who begins to hold a process, who ends, and what stays of those that exit."""
 
     def __init__(
         self,
@@ -47,28 +45,20 @@ class Holdings:
         self._audit, self._revoked = audit, revoked
         self._held = Held(max_pids)
         self.guard = guard.Guard(self._revoke)
-        constants = kernel.layout.constants
-        self._counted, self._stream, self._follow, self._errors = (
-            constants[f"NETIO_FILTER_{flag}"] for flag in ("COUNT", "STREAM", "FOLLOW", "ERRORS")
-        )
+        self._wishes = Wishes(kernel)
         self.living: dict[int, Holding] = {}
-        #: Those whose children are wanted.
-        self._followed: set[Holding] = set()
-        #: Processes that exited while there was no broker, and that the last one did not know.
-        self._unnamed: dict[tuple[int, int], Holding] = {}
-        self._unnamed_until = 0.0
         self._exited = Exited(self._held.most, max_pids // 2)
 
     def recover(self) -> None:
         """Take up what an earlier broker left in the kernel's maps."""
         self._kernel.recover()
-        left = Recovery(self._kernel, self._ledger, self._stream, self._follow, self._errors)
+        left = Recovery(self._kernel, self._ledger, self._wishes)
         for holding, changed in left.living():
             if holding.adder is not None:
                 self._count(holding.adder, 1)
             self._connections.recovered(holding.pid, holding.start)
             self.living[holding.pid] = holding
-            self._filter(holding)
+            self._wishes.apply(holding)
             if changed:
                 holding.uids = None
                 self._revoke(holding)
@@ -79,11 +69,9 @@ class Holdings:
                 holding.exited = None
                 self.living[holding.pid] = holding
             elif not holding.comm:
-                # The word of its being chosen, which has its name, may still be to come.
-                self._unnamed[holding.pid, holding.start] = holding
+                self._exited.await_name(holding)
             else:
                 self._forget(*self._exited.add(holding))
-        self._unnamed_until = time.monotonic() + SETTLE
 
     def find(self, caller: Caller, pid: int, *, exited: bool = False) -> Holding:
         """The holding of `pid` that `caller` may see; also an exited one if `exited`.
@@ -164,7 +152,7 @@ class Holdings:
             self._kernel.detach(pid)
             raise self._refusal(caller, pid, how)
         holding = self._begin(process, counters["since"])
-        self._filter(holding)
+        self._wishes.apply(holding)
         return holding, True
 
     def chosen(self, process: Process, since: int) -> tuple[Holding | None, bool]:
@@ -187,7 +175,7 @@ class Holdings:
             found = self._kernel.exited_process(process.pid, process.start)
         if found is None or found["start"] != process.start:
             return None, False
-        self._unnamed.pop((process.pid, process.start), None)
+        self._exited.named(process.pid, process.start)
         holding = self._begin(process, since)
         holding.undecided = True
         return holding, True
@@ -198,7 +186,7 @@ class Holdings:
         holding.undecided = False
         self.let_go(holding)
         if self.living.get(holding.pid) is holding:
-            self._filter(holding)
+            self._wishes.apply(holding)
 
     def orphans(self) -> list[Holding]:
         """What was chosen for viewers of an earlier broker, who are about to come back; also what
@@ -224,8 +212,7 @@ class Holdings:
         known = {(h.pid, h.start) for h in (*self.living.values(), *self._exited.values())}
         for holding in exited_processes(self._kernel):
             if (holding.pid, holding.start) not in known:
-                self._unnamed.setdefault((holding.pid, holding.start), holding)
-        self._unnamed_until = time.monotonic() + SETTLE
+                self._exited.await_name(holding)
 
     def has_room(self, uid: int | None) -> bool:
         """Whether a user holds much less than it may; None: all together."""
@@ -236,7 +223,7 @@ class Holdings:
     @property
     def following(self) -> bool:
         """Whether children of some process are wanted."""
-        return bool(self._followed)
+        return self._wishes.following
 
     def add(self, caller: Caller, holding: Holding, *, follow: bool = False) -> bool:
         """Hold a process, with `follow` its children too, until remove(); False if it was added
@@ -252,7 +239,7 @@ class Holdings:
             value = self._kernel.hold.pack(uid=caller.uid, follow=int(holding.add_follows))
             self._kernel.holds.put(key, value)
             if follow:
-                self._filter(holding)
+                self._wishes.apply(holding)
         return fresh
 
     def remove(self, caller: Caller, holding: Holding) -> None:
@@ -289,7 +276,7 @@ class Holdings:
         if failed:
             holding.failures[viewer] = None
         if holding.wishes != before:
-            self._filter(holding)
+            self._wishes.apply(holding)
 
     def release(self, viewer: Viewer, holding: Holding, why: str = "left") -> None:
         """`viewer` watches no longer."""
@@ -302,7 +289,7 @@ class Holdings:
         self._audit.detach(viewer.caller, holding.pid, holding.comm, why)
         if holding.exited is None:
             if holding.wishes != before:
-                self._filter(holding)
+                self._wishes.apply(holding)
             self.let_go(holding)
 
     def process_exited(self, pid: int, start: int) -> Holding | None:
@@ -317,8 +304,7 @@ class Holdings:
         self.guard.verify(holding)
         if self.living.pop(pid, None) is None:
             return None
-        self._kernel.set_filter(pid, 0)
-        self._followed.discard(holding)
+        self._wishes.drop(holding)
         holding.exited = time.time()
         self._ledger.end(pid, start, holding.published)
         if holding.adder is not None:
@@ -348,10 +334,7 @@ class Holdings:
         """Once a second: look whose the processes are now; forget what exited long ago, and
         orphans that nobody has taken up."""
         self._kernel.settle()
-        if self._unnamed and time.monotonic() > self._unnamed_until:
-            for holding in self._unnamed.values():
-                self._forget(*self._exited.add(holding))
-            self._unnamed.clear()
+        self._forget(*self._exited.settle())
         for holding in list(self.living.values()):
             if holding.guarded:
                 self.guard.verify(holding)
@@ -359,7 +342,7 @@ class Holdings:
         for holding in list(self.living.values()):
             if holding.emit_until is not None and time.monotonic() > holding.emit_until:
                 holding.emit_until = None
-                self._filter(holding)
+                self._wishes.apply(holding)
             if holding.orphan_until is not None and time.monotonic() > holding.orphan_until:
                 holding.orphan_until = None
                 self.let_go(holding)
@@ -383,27 +366,14 @@ class Holdings:
                 return found
         return self._kernel.exited_process(holding.pid, holding.start)
 
-    def _filter(self, holding: Holding) -> None:
-        if holding.undecided:
-            return
-        wanted = holding.streamed or holding.emit_until is not None
-        flags = self._counted | self._stream * wanted | self._follow * holding.followed
-        flags |= self._errors * holding.failing
-        if holding.followed:
-            self._followed.add(holding)
-        else:
-            self._followed.discard(holding)
-        self._kernel.set_filter(holding.pid, flags)
-
     def let_go(self, holding: Holding) -> None:
         """Stop counting a process that nobody wants any more."""
         if holding.exited is not None:
             return
         if holding.leases or holding.added_by is not None or holding.orphan_until is not None:
             return
-        self._kernel.set_filter(holding.pid, 0)
+        self._wishes.drop(holding)
         self._kernel.detach(holding.pid)
-        self._followed.discard(holding)
         del self.living[holding.pid]
         self._forget(holding)
 

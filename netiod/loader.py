@@ -169,7 +169,7 @@ class _Maker:
         try:
             found = self._cache.get(name)
         except OSError as error:
-            self._log(f"nothing compiled is taken from {_said(error)}")
+            self._log(f"nothing compiled is taken from {self._said(error)}")
             found = None
         if found is not None:
             return found
@@ -179,12 +179,11 @@ class _Maker:
         try:
             self._cache.put(name, made)
         except OSError as error:
-            self._log(f"what was compiled is not kept: {_said(error)}")
+            self._log(f"what was compiled is not kept: {self._said(error)}")
         return made
 
-
-def _said(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}"
+    def _said(self, error: OSError) -> str:
+        return f"{error.filename or self._settings.cache_dir}: {error.strerror}"
 
 
 def _describe(

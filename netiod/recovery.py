@@ -11,6 +11,7 @@ from netiod.holding import Holding
 from netiod.kernel import Kernel
 from netiod.ledger import Entry, Ledger
 from netiod.policy import Caller
+from netiod.wishes import Wishes
 
 #: Seconds that a process which nobody holds any more stays after the broker was restarted.
 KEEP_ORPHANS = 10.0
@@ -34,13 +35,8 @@ class Recovery:
     """Reads once what there is; each process that was written down and is not there any more is
     forgotten."""
 
-    def __init__(
-        self, kernel: Kernel, ledger: Ledger, stream: int, follow: int, errors: int
-    ) -> None:
-        """`stream`, `follow` and `errors`: the bits of the filter that have events emitted,
-        children chosen, and failures emitted."""
-        self._kernel, self._ledger = kernel, ledger
-        self._stream, self._follow, self._errors = stream, follow, errors
+    def __init__(self, kernel: Kernel, ledger: Ledger, wishes: Wishes) -> None:
+        self._kernel, self._ledger, self._wishes = kernel, ledger, wishes
         self._wall = time.time() - time.monotonic()
         self._written: dict[tuple[int, int], Entry] = {
             (entry.pid, entry.start): entry for entry in ledger.recover(kernel.events.position)
@@ -63,10 +59,10 @@ class Recovery:
                 self._ledger.begin(pid, process.start, process.uids, process.comm)
             else:
                 holding.published = entry.published
-            if flags[pid] & (self._stream | self._follow):
+            if flags[pid] & (self._wishes.stream | self._wishes.follow):
                 holding.emit_until = now + KEEP_ORPHANS
-                holding.followed_before = bool(flags[pid] & self._follow)
-                holding.failing_before = bool(flags[pid] & self._errors)
+                holding.followed_before = bool(flags[pid] & self._wishes.follow)
+                holding.failing_before = bool(flags[pid] & self._wishes.errors)
             hold = self._kernel.holds.get(self._kernel.key(pid, process.start))
             if hold is not None:
                 uid = holding.added_by = self._kernel.hold.unpack(hold)["uid"]

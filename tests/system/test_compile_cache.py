@@ -83,8 +83,8 @@ def test_without_room_it_starts_all_the_same(
     start_daemon: StartDaemon, traffic: StartTraffic, full: Path
 ) -> None:
     daemon = start(start_daemon, full / "compiled")
-    assert "what was compiled is not kept: " in daemon.log
-    assert "No space left on device" in daemon.log
+    assert f"what was compiled is not kept: {full}/compiled: No space left on device" in daemon.log
+    assert list((full / "compiled").iterdir()) == []
     assert counts(daemon, traffic)
     daemon.stop()
 

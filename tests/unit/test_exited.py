@@ -78,3 +78,29 @@ def test_no_user_keeps_more_than_so_many() -> None:
     own = [gone(pid) for pid in (5, 6, 7)]
     assert [kept.add(each) for each in own] == [[], [], [own[0]]]
     assert kept.values() == own[1:]
+
+
+def test_one_without_a_name_waits_for_it_a_while(clocks: type[Clocks]) -> None:
+    kept = exited.Exited(10, 20)
+    first, second = gone(5), gone(6)
+    kept.await_name(first)
+    kept.await_name(second)
+    kept.named(first.pid, first.start)
+    assert list(kept.settle()) == []
+    assert kept.values() == []
+    clocks.steady = exited.SETTLE + 0.1
+    assert list(kept.settle()) == []
+    # Nobody has told the name of the second: it is kept as it is. The first is held by another way.
+    assert kept.values() == [second]
+    clocks.steady += exited.KEEP_EXITED
+    assert list(kept.expire()) == [second]
+
+
+def test_another_of_that_number_goes_for_one_without_a_name(clocks: type[Clocks]) -> None:
+    kept = exited.Exited(10, 20)
+    before, after = gone(5), gone(5)
+    kept.add(before)
+    kept.await_name(after)
+    clocks.steady = exited.SETTLE + 0.1
+    assert list(kept.settle()) == [before]
+    assert kept.values() == [after]
