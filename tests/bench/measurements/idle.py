@@ -16,7 +16,7 @@ _QUIET = 3.0
 HOW = f"""\
 {_PROCESSES} processes that do nothing are added, and nobody watches. CPU time, user and system, of
 all the daemon's processes together over {_SECONDS:.0f} seconds or more, divided by that time; from
-{_QUIET:.0f} seconds after they were added, each of which is looked at once more a second after that."""
+{_QUIET:.0f} seconds after they were added, since each is looked at again a second after that."""
 
 
 def take(context: Context) -> list[Result]:
