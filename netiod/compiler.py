@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from netioctl.wire import layout
 from netiod.compiled import Compiled, MapShape, with_maps
 
 #: BCC since 0.28 says in a program's name which module's function it is for.
@@ -36,6 +38,8 @@ def compile_text(text: str, cflags: Sequence[str]) -> Compiled:
     Raises:
         Exception: whatever bcc raises.
     """
+    # Where BCC looks for the kernel's headers: it insists on some.
+    os.environ["BCC_KERNEL_SOURCE"] = str(layout.event_h().parent / "include")
     from bcc import BPF
     from bcc.libbcc import lib
 

@@ -99,8 +99,6 @@ def load(settings: Settings, log: Log, words: Words) -> tuple[dict[str, Any], di
         raise PrerequisiteError(
             f"netio does not know this machine's architecture: {platform.machine()}"
         )
-    # Where BCC looks for headers, of which it needs none.
-    os.environ["BCC_KERNEL_SOURCE"] = str(source.top() / "include")
     # Kernels before 5.11 charge maps to this limit; without CAP_SYS_RESOURCE it stays as it is.
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     with contextlib.suppress(ValueError, OSError):

@@ -46,18 +46,18 @@ class Source:
 
     def __init__(self, kernel: Features, settings: Settings) -> None:
         self._kernel, self._settings = kernel, settings
-        self._kernel_h = btf.write_kernel_h((top() / "kernel.h").read_text(), kernel.types)
+        self._kernel_h = btf.write_kernel_h((_top() / "kernel.h").read_text(), kernel.types)
 
     def text(self, files: Sequence[str]) -> str:
         """One text, because BCC rewrites map calls only in its main file; `files`: below
         bpf/hooks."""
         return "\n".join(
             (
-                (top() / "event.h").read_text(),
+                (_top() / "event.h").read_text(),
                 _layout_checks(),
                 self._kernel_h,
-                *((top() / name).read_text() for name in _COMMON),
-                *((top() / "hooks" / name).read_text() for name in files),
+                *((_top() / name).read_text() for name in _COMMON),
+                *((_top() / "hooks" / name).read_text() for name in files),
             )
         )
 
@@ -88,7 +88,7 @@ class Source:
         ]
 
 
-def top() -> Path:
+def _top() -> Path:
     """The directory of the C files."""
     return layout.event_h().parent
 

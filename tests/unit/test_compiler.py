@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netiod import compiler, prerequisites, source
+from netiod import compiler, prerequisites
 from netiod.compiled import INSN, Compiled
 
 TOP = Path(__file__).parents[2]
@@ -47,7 +47,6 @@ def made() -> Compiled:
     done = subprocess.run(
         [sys.executable, "-c", _CODE],
         cwd=TOP,
-        env={**os.environ, "BCC_KERNEL_SOURCE": str(source.top() / "include")},
         input=TEXT.encode(),
         capture_output=True,
         check=False,
